@@ -1,0 +1,10 @@
+"""
+The state engine: what the models were at one point of the timeline.
+
+All that the rest of chronomig knows of it is here: a :class:`ProjectState`, states derived from it with
+:meth:`~ProjectState.after`, and the two calls that run an operation on a database between two states.
+"""
+
+from chronomig.state.project import ProjectState, run_backwards, run_forwards
+
+__all__ = ["ProjectState", "run_backwards", "run_forwards"]
