@@ -1,0 +1,198 @@
+"""
+The configuration: read at the edge, validated once, frozen afterwards.
+
+It stands in Django's ``CHRONOMIG`` setting or in ``[tool.chronomig]`` of pyproject.toml. The settings module can
+only stand in pyproject.toml (or in ``DJANGO_SETTINGS_MODULE``), because it is what finds Django's settings.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from chronomig.errors import ConfigError, did_you_mean
+
+
+class OutOfOrder(StrEnum):
+    """What to do with a pending migration that is older than an applied one."""
+
+    FAIL = "fail"
+    APPLY = "apply"
+
+
+class SetConfig(BaseModel):
+    """One migration set: a folder of migrations and the databases that use it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    databases: tuple[str, ...] = Field(min_length=1)
+    """The aliases of DATABASES whose schema this set describes."""
+    out_of_order: OutOfOrder = OutOfOrder.FAIL
+    """The order policy of this set, see :class:`OutOfOrder`."""
+
+
+class Config(BaseModel):
+    """All settings, each with its default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    settings: str | None = None
+    """Django's settings module (pyproject.toml only)."""
+    python_path: tuple[str, ...] = ()
+    """Folders, relative to pyproject.toml, that are put on ``sys.path`` (pyproject.toml only)."""
+    directory: str = "project_migrations"
+    """The directory of all migrations, relative to the project's root."""
+    sets: dict[str, SetConfig] | None = None
+    """The migration sets; by default one per alias, named after it."""
+    unmanaged: tuple[str, ...] = ()
+    """Aliases that chronomig leaves alone, such as a read replica or somebody else's database."""
+    own_apps: tuple[str, ...] | None = None
+    """Labels of the apps that are the project's own; by default those whose code lies below the root."""
+    database_timeout: float = Field(default=0, ge=0)
+    """Seconds to wait for another process that migrates the same database; 0 waits without end."""
+
+    @field_validator("sets")
+    @classmethod
+    def names_are_folders(cls, sets: dict[str, SetConfig] | None) -> dict[str, SetConfig] | None:
+        for name in sets or ():
+            if not name.isidentifier():
+                raise ValueError(f"{name!r} is not a name of letters, digits and underscores")
+        return sets
+
+
+PYPROJECT_ONLY = frozenset({"settings", "python_path"})
+
+
+def find_root(start: Path) -> Path | None:
+    """Return the nearest directory at or above *start* that holds the project's configuration or manage.py."""
+    for directory in (start, *start.parents):
+        if "chronomig" in read_pyproject(directory) or (directory / "manage.py").is_file():
+            return directory
+    return None
+
+
+def read_pyproject(root: Path) -> dict[str, Any]:
+    """Return the ``[tool]`` table of *root*'s pyproject.toml, empty when there is none; raise ConfigError."""
+    path = root / "pyproject.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return {}
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8.", cause=str(error), next_step="Save it as UTF-8.") from error
+    if "chronomig" not in text:
+        return {}
+    try:
+        tool = tomllib.loads(text).get("tool", {})
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"{path} is not valid TOML.", cause=str(error), next_step="Mend it; nothing was run."
+        ) from error
+    return tool if isinstance(tool, dict) else {}
+
+
+def settings_module_of(root: Path) -> str | None:
+    """Return the settings module that *root*'s manage.py sets as its default, without running it."""
+    try:
+        tree = ast.parse((root / "manage.py").read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return None
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Call)
+            and getattr(node.func, "attr", "") == "setdefault"
+            and len(node.args) == 2
+            and all(isinstance(argument, ast.Constant) for argument in node.args)
+            and ast.literal_eval(node.args[0]) == "DJANGO_SETTINGS_MODULE"
+        ):
+            return str(ast.literal_eval(node.args[1]))
+    return None
+
+
+def merge(pyproject: Mapping[str, Any], setting: Mapping[str, Any]) -> Config:
+    """Validate both sources as one configuration; raise ConfigError for a key that stands in both."""
+    for source, values in (("[tool.chronomig]", pyproject), ("The CHRONOMIG setting", setting)):
+        if not isinstance(values, Mapping):
+            raise ConfigError(
+                f"{source} is a {type(values).__name__}, not a table of keys.",
+                next_step="See the configuration reference; every key has a default.",
+            )
+    for key in PYPROJECT_ONLY & setting.keys():
+        raise ConfigError(
+            f"'{key}' cannot stand in the CHRONOMIG setting.",
+            cause="It is needed to find Django's settings.",
+            next_step="Put it under [tool.chronomig] in pyproject.toml.",
+        )
+    for key in sorted(pyproject.keys() & setting.keys()):
+        raise ConfigError(
+            f"'{key}' stands both in [tool.chronomig] and in the CHRONOMIG setting.",
+            next_step="Keep one of them.",
+        )
+    return validate({**pyproject, **setting})
+
+
+def validate(values: Mapping[str, Any]) -> Config:
+    """Return the configuration; raise ConfigError that names the key and the nearest one that exists."""
+    try:
+        return Config.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(
+            "The configuration of chronomig is not valid.",
+            cause="\n".join(f"  {describe(problem)}" for problem in error.errors()),
+            next_step="Correct it in the CHRONOMIG setting or under [tool.chronomig] in pyproject.toml.",
+        ) from error
+
+
+def describe(problem: Mapping[str, Any]) -> str:
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        known: Iterable[str] = SetConfig.model_fields if len(location) > 1 else Config.model_fields
+        return " ".join(filter(None, [f"'{key}' is not a key.", did_you_mean(location[-1], known)]))
+    return f"'{key}': {problem['msg']}."
+
+
+def resolve_sets(config: Config, aliases: Iterable[str]) -> dict[str, SetConfig]:
+    """
+    Return every set with its databases, in a stable order; each alias of *aliases* is in exactly one.
+
+    Raise ConfigError for an alias that does not exist, that two sets claim, or that is in none.
+    """
+    aliases = list(aliases)
+    managed = [alias for alias in aliases if alias not in config.unmanaged]
+    named = [alias for one in (config.sets or {}).values() for alias in one.databases]
+    for alias in (*config.unmanaged, *named):
+        if alias not in aliases:
+            raise ConfigError(
+                f"There is no database {alias!r} in DATABASES.",
+                cause=f"DATABASES has {', '.join(map(repr, aliases)) or 'no databases'}.",
+                next_step=did_you_mean(alias, aliases) or "Correct 'sets' or 'unmanaged'.",
+            )
+    if config.sets is None:
+        return {alias: SetConfig(databases=(alias,)) for alias in managed}
+    for alias in aliases:
+        if named.count(alias) + (alias in config.unmanaged) > 1:
+            raise ConfigError(
+                f"The database {alias!r} is named twice in 'sets' and 'unmanaged'.",
+                cause="Every database uses exactly one set.",
+                next_step="Keep it in one place.",
+            )
+        if alias in managed and alias not in named:
+            raise ConfigError(
+                f"The database {alias!r} is in no set.",
+                cause="Where 'sets' is configured, it names every database.",
+                next_step=f"Add {alias!r} to the databases of a set, or to 'unmanaged'.",
+            )
+    return dict(config.sets)
+
+
+def environment_settings() -> str | None:
+    """Return the settings module that the environment names, if it does."""
+    return os.environ.get("DJANGO_SETTINGS_MODULE") or None

@@ -1,0 +1,194 @@
+"""
+Stamps, names, entries and timelines: what the migration files say before any of them is loaded.
+
+A timeline knows names and bytes only. It reads no more of a directory than its listing; the bytes of a file are
+read when somebody asks for them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+from chronomig.errors import TimelineError
+
+STAMP_FORMAT = "%Y%m%d%H%M%S"
+NAME_PATTERN = re.compile(r"(?P<stamp>\d{14})_(?P<slug>[a-z0-9_]+)", re.ASCII)
+MAX_NAME_LENGTH = 200
+"""The width of the ``name`` column in the history."""
+MAX_STAMP_AHEAD = timedelta(days=1)
+"""Clocks differ and people travel; a stamp further ahead would sort behind everybody's next migration."""
+
+
+def parse_stamp(text: str) -> datetime:
+    """Return the UTC second that the 14 digits name; raise ValueError when there is no such second."""
+    if len(text) != 14:
+        raise ValueError(f"{text!r} does not have 14 digits")
+    return datetime.strptime(text, STAMP_FORMAT).replace(tzinfo=UTC)
+
+
+def format_stamp(moment: datetime) -> str:
+    """Return the 14 digits of a moment, in UTC, cut to the second."""
+    return moment.astimezone(UTC).strftime(STAMP_FORMAT)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One migration of a timeline: its name, and where its bytes are."""
+
+    name: str
+    path: Path
+    content: bytes | None = field(default=None, repr=False)
+    """The bytes, where they do not come from the disk (the tree of a git ref, the vault)."""
+
+    @property
+    def stamp(self) -> str:
+        return self.name[:14]
+
+    @property
+    def slug(self) -> str:
+        return self.name[15:]
+
+    @cached_property
+    def source(self) -> bytes:
+        """The bytes of the file; raise TimelineError when it cannot be read."""
+        if self.content is not None:
+            return self.content
+        try:
+            return self.path.read_bytes()
+        except OSError as error:
+            raise TimelineError(
+                f"Cannot read the migration file {self.path}.",
+                cause=error.strerror or str(error),
+                next_step="Restore the file or its permissions, then run the command again.",
+            ) from error
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.source).hexdigest()
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The migrations of one set, in the order in which they run: the plain ASCII order of their names."""
+
+    set_name: str
+    directory: Path
+    entries: tuple[Entry, ...] = ()
+
+    @cached_property
+    def by_name(self) -> dict[str, Entry]:
+        return {entry.name: entry for entry in self.entries}
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(entry.name for entry in self.entries)
+
+    @property
+    def newest(self) -> Entry | None:
+        return self.entries[-1] if self.entries else None
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def next_stamp(self, now: datetime) -> str:
+        """Return max(*now*, the newest stamp + 1 s), always a valid second."""
+        return stamps_from(self.newest.stamp if self.newest else None, now)
+
+
+def stamps_from(newest: str | None, now: datetime) -> str:
+    """Return the stamp for what comes after *newest* (14 digits or None), written at *now*."""
+    moment = now.astimezone(UTC).replace(microsecond=0)
+    if newest is not None:
+        moment = max(moment, parse_stamp(newest) + timedelta(seconds=1))
+    return format_stamp(moment)
+
+
+def read_timeline(directory: Path, set_name: str, *, now: datetime) -> Timeline:
+    """
+    Read the timeline of the set *set_name* from *directory*.
+
+    Raise TimelineError for a directory that is not there and for every file that cannot be placed in the order,
+    all of them at once. ``__init__.py``, ``__pycache__``, hidden files and what does not end in ``.py`` are no
+    migrations.
+    """
+    try:
+        with os.scandir(directory) as listing:
+            found = sorted(item.name for item in listing if is_candidate(item))
+    except FileNotFoundError as error:
+        raise TimelineError(
+            f"The directory of the set {set_name!r} is not there: {directory}.",
+            cause="Every set has a folder of its own below the migrations directory.",
+            next_step=f"Create it (chronomig init does), or correct 'directory' or 'sets.{set_name}'.",
+        ) from error
+    except OSError as error:
+        raise TimelineError(
+            f"Cannot read the directory of the set {set_name!r}: {directory}.",
+            cause=error.strerror or str(error),
+            next_step="Every set is a folder that this user can read.",
+        ) from error
+    return make_timeline(set_name, directory, (Entry(name[:-3], directory / name) for name in found), now=now)
+
+
+def is_candidate(item: os.DirEntry[str]) -> bool:
+    return item.name.endswith(".py") and item.name != "__init__.py" and not item.name.startswith(".")
+
+
+def make_timeline(set_name: str, directory: Path, entries: Iterable[Entry], *, now: datetime) -> Timeline:
+    """Order *entries* into a timeline; raise TimelineError that lists all that cannot be placed."""
+    ordered = tuple(sorted(entries, key=lambda entry: entry.name))
+    problems = list(find_problems(ordered, now))
+    if problems:
+        raise TimelineError(
+            f"The timeline of the set {set_name!r} cannot be read: {directory}.",
+            cause="\n".join(f"  {problem}" for problem in problems),
+            next_step="Rename or remove what is listed; nothing was run.",
+        )
+    return Timeline(set_name, directory, ordered)
+
+
+def find_problems(entries: Iterable[Entry], now: datetime) -> Iterator[str]:
+    """Yield a sentence for each entry that has no place in a timeline."""
+    latest = format_stamp(now + MAX_STAMP_AHEAD)
+    folded: dict[str, str] = {}
+    for entry in entries:
+        problem = name_problem(entry.name, latest)
+        if problem:
+            yield f"{entry.name}.py: {problem}"
+        twin = folded.setdefault(entry.name.casefold(), entry.name)
+        if twin != entry.name:
+            yield f"{entry.name}.py: differs from {twin}.py by case only, which some file systems cannot hold"
+
+
+def name_problem(name: str, latest: str) -> str:
+    """Return what is wrong with *name*, or an empty text; *latest* is the last stamp that may be used."""
+    match = NAME_PATTERN.fullmatch(name)
+    if match is None:
+        return (
+            "is not named YYYYMMDDHHMMSS_slug.py (14 digits, an underscore, "
+            "then lower-case ASCII letters, digits and underscores)"
+        )
+    if len(name) > MAX_NAME_LENGTH:
+        return f"has a name of {len(name)} characters; {MAX_NAME_LENGTH} fit into the history"
+    if not is_second(match["stamp"]):
+        return f"{match['stamp']} is not a second that exists (year, month, day, hour, minute, second)"
+    if match["stamp"] > latest:
+        return f"{match['stamp']} is more than a day ahead of this clock (UTC)"
+    return ""
+
+
+def is_second(stamp: str) -> bool:
+    try:
+        parse_stamp(stamp)
+    except ValueError:
+        return False
+    return True
