@@ -1,0 +1,218 @@
+"""
+Timeline + applied + wanted + policy -> Plan.
+
+Everything here is pure: no I/O, no Django, no clock. All that is refused is refused here, before the first
+statement runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from chronomig.config import OutOfOrder
+from chronomig.errors import ChronomigError, Refused
+
+
+class Direction(StrEnum):
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(frozen=True)
+class Applied:
+    """One migration that a database has, as its history tells."""
+
+    name: str
+    sha256: str = ""
+    how: str = "applied"
+    """The event that counts: applied, faked or adopted."""
+    at: datetime | None = None
+    duration_ms: int | None = None
+    origin: tuple[str, str] | None = None
+    """(app label, upstream name) of a vendored migration."""
+
+
+@dataclass(frozen=True)
+class HalfDone:
+    """A migration that began where DDL is not transactional, and did not finish."""
+
+    name: str
+    direction: Direction
+    done: int
+    """How many of its operations, from the first, are in effect."""
+    sha256: str = ""
+    described: tuple[str, ...] = ()
+    """What those operations said of themselves, to notice a file that was edited since."""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one database says of itself: the history, folded."""
+
+    applied: tuple[Applied, ...] = ()
+    """In the order in which they were applied."""
+    half_done: HalfDone | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(one.name for one in self.applied)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Move one migration up or down; *done* operations of it are in effect already."""
+
+    name: str
+    direction: Direction
+    resumed: HalfDone | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which migrations move, in which order: what is half done first, then downs, then ups."""
+
+    steps: tuple[Step, ...] = ()
+    missing: tuple[str, ...] = ()
+    """Applied, but without a file; they stay as they are."""
+
+    def __bool__(self) -> bool:
+        return bool(self.steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    @property
+    def downs(self) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.direction is Direction.DOWN)
+
+    @property
+    def ups(self) -> tuple[Step, ...]:
+        return tuple(step for step in self.steps if step.direction is Direction.UP)
+
+
+@dataclass(frozen=True)
+class Clash:
+    """A migration that would move under one that was applied later, or stands later in the timeline."""
+
+    name: str
+    direction: Direction
+    over: tuple[str, ...] = field(default=())
+
+
+class OutOfOrderRefused(Refused):
+    """A migration would move where the order of the files and of the application disagree."""
+
+    def __init__(self, clashes: Sequence[Clash]) -> None:
+        self.clashes = tuple(clashes)
+        super().__init__(
+            f"{_count(clashes)} out of order; nothing was run.",
+            cause="\n".join(f"  {explain(clash)}" for clash in clashes),
+            next_step=(
+                "Move it where it stands with --out-of-order apply, go back first with --to, "
+                "or give the file a newer stamp."
+            ),
+        )
+
+
+class MissingCodeRefused(Refused):
+    """A migration has to go down, and its code is not here."""
+
+    def __init__(self, names: Sequence[str], edited: Collection[str]) -> None:
+        self.names = tuple(names)
+        super().__init__(
+            f"The code to undo {len(names)} migration{'s' * (len(names) != 1)} is not here; nothing was run.",
+            cause="\n".join(
+                f"  {name}: "
+                + ("its file was edited since it was applied" if name in edited else "it is applied, but has no file")
+                for name in names
+            ),
+            next_step="Restore the files as they were when they were applied, then run the command again.",
+        )
+
+
+class UnknownWanted(ChronomigError):
+    """A name is wanted that is neither in the timeline nor applied."""
+
+
+def plan(
+    timeline: Sequence[str],
+    record: Record,
+    wanted: Collection[str],
+    *,
+    out_of_order: OutOfOrder = OutOfOrder.FAIL,
+    edited: Collection[str] = (),
+) -> Plan:
+    """
+    Return the steps that make what is applied equal to *wanted*.
+
+    *timeline* holds the names of the files, in order; *edited* the applied names whose file has other bytes now.
+    Raise OutOfOrderRefused, MissingCodeRefused, or UnknownWanted.
+    """
+    files, wanted, applied = set(timeline), set(wanted), record.names
+    half = record.half_done
+    settled = [name for name in applied if half is None or name != half.name]
+    if unknown := wanted - files - set(applied) - {half.name if half else ""}:
+        raise UnknownWanted(f"There is no migration {min(unknown)!r}.")
+    resumed = [_resume(half, wanted)] if half else []
+    downs = [Step(name, Direction.DOWN) for name in reversed(settled) if name not in wanted]
+    pending = (name for name in timeline if name in wanted and name not in settled)
+    ups = [Step(name, Direction.UP) for name in pending if half is None or name != half.name]
+    steps = [*resumed, *downs, *ups]
+    _refuse_missing_code(steps, files, edited)
+    stays = [name for name in settled if name in wanted]
+    clashes = list(_clashes(downs, ups, settled, stays))
+    stepped_over = [clash for clash in clashes if clash.direction is Direction.DOWN and not files.issuperset(clash.over)]
+    if stepped_over or (clashes and out_of_order is OutOfOrder.FAIL):
+        raise OutOfOrderRefused(stepped_over or clashes)
+    return Plan(tuple(steps), tuple(sorted(set(stays) - files)))
+
+
+def _resume(half: HalfDone, wanted: Collection[str]) -> Step:
+    return Step(half.name, Direction.UP if half.name in wanted else Direction.DOWN, half)
+
+
+def _refuse_missing_code(steps: Sequence[Step], files: Collection[str], edited: Collection[str]) -> None:
+    """A half-done migration may have been edited: mending it is how it gets finished."""
+    missing = [
+        step.name
+        for step in steps
+        if step.name not in files or (step.direction is Direction.DOWN and not step.resumed and step.name in edited)
+    ]
+    if missing:
+        raise MissingCodeRefused(missing, [name for name in missing if name in files])
+
+
+def _clashes(
+    downs: Sequence[Step], ups: Sequence[Step], settled: Sequence[str], stays: Sequence[str]
+) -> Iterator[Clash]:
+    """Yield what moves under a migration that stays: applied later (downs), or later in file order (ups)."""
+    staying = set(stays)
+    position = {name: index for index, name in enumerate(settled)}
+    last = max((position[name] for name in stays), default=-1)
+    for step in downs:
+        if position[step.name] < last:
+            later = (name for name in settled[position[step.name] + 1 :] if name in staying)
+            yield Clash(step.name, Direction.DOWN, tuple(later))
+    newest = max(stays, default="")
+    for step in ups:
+        if step.name < newest:
+            yield Clash(step.name, Direction.UP, tuple(sorted(name for name in stays if name > step.name)))
+
+
+def explain(clash: Clash) -> str:
+    """Say in a line which migration is out of order, and against which."""
+    others = clash.over[0] + (f" and {len(clash.over) - 1} more" if len(clash.over) > 1 else "")
+    if clash.direction is Direction.UP:
+        return f"{clash.name} is pending, but older than {others}, which is applied"
+    return f"{clash.name} would go down, but {others} was applied after it and stays"
+
+
+def _count(clashes: Sequence[Clash]) -> str:
+    return f"{len(clashes)} migration is" if len(clashes) == 1 else f"{len(clashes)} migrations are"
