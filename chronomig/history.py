@@ -1,0 +1,287 @@
+"""
+The append-only history of one database, the only module that touches its table.
+
+What it says is the truth about the database: :meth:`History.read` folds its events, in the order in which they were
+written, into what is applied. Reading creates nothing; the table is made by the first event.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cache
+
+from django.apps.registry import Apps
+from django.db import Error as DatabaseFault
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
+
+import chronomig
+from chronomig.errors import DatabaseError
+from chronomig.plan import Applied, Direction, HalfDone, Record
+
+TABLE = "chronomig_history"
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class Kind(StrEnum):
+    """What an event says."""
+
+    STARTED = "started"
+    """A migration began where DDL is not transactional."""
+    PROGRESS = "progress"
+    """One more operation of it is done (up) or undone (down)."""
+    APPLIED = "applied"
+    REVERTED = "reverted"
+    FAKED = "faked"
+    """Recorded as applied (up) or as reverted (down), without running anything."""
+    ADOPTED = "adopted"
+    """Found in django_migrations and taken over, without running anything."""
+    FAILED = "failed"
+    SETTLED = "settled"
+    """A run came to its end, post_migrate receivers included."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One row of the history, without its number."""
+
+    kind: Kind
+    name: str
+    direction: Direction = Direction.UP
+    sha256: str = ""
+    origin: tuple[str, str] | None = None
+    operation: int | None = None
+    """How many operations, from the first, are in effect."""
+    detail: str = ""
+    duration_ms: int | None = None
+    at: datetime | None = None
+    """When it was written; None in an event that is yet to be written."""
+    by: str = ""
+    version: str = ""
+
+
+@cache
+def event_model() -> type[models.Model]:
+    """Return the model of the table, in a registry of its own, so that no project's models can meet it."""
+
+    class HistoryEvent(models.Model):
+        id = models.BigAutoField(primary_key=True)
+        set_name = models.CharField(max_length=100)
+        name = models.CharField(max_length=200)
+        kind = models.CharField(max_length=20)
+        direction = models.CharField(max_length=4)
+        sha256 = models.CharField(max_length=64)
+        app_label = models.CharField(max_length=255)
+        upstream_name = models.CharField(max_length=255)
+        operation = models.IntegerField(null=True)
+        detail = models.TextField()
+        duration_ms = models.BigIntegerField(null=True)
+        # ISO 8601 in UTC as text: a DateTimeField means something else with USE_TZ = False.
+        at = models.CharField(max_length=32)
+        by = models.CharField(max_length=255)
+        version = models.CharField(max_length=40)
+
+        class Meta:
+            apps = Apps()
+            app_label = "chronomig"
+            db_table = TABLE
+
+        def __str__(self) -> str:
+            return f"{self.at} {self.kind} {self.name}"
+
+    return HistoryEvent
+
+
+COLUMNS = (
+    "name", "kind", "direction", "sha256", "app_label", "upstream_name", "operation", "detail", "duration_ms", "at",
+    "by", "version",
+)  # fmt: skip
+
+
+class History:
+    """The history of one database, for one set."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, set_name: str) -> None:
+        self.connection = connection
+        self.set_name = set_name
+        self._exists = False
+
+    def events(self) -> list[Event]:
+        """Return every event, oldest first; an empty list when there is no table. Raise DatabaseError."""
+        try:
+            rows = list(self._rows().order_by("id").values_list("set_name", *COLUMNS))
+        except DatabaseFault as error:
+            if self._table_exists(error):
+                raise DatabaseError(
+                    f"The history of the database {self.connection.alias!r} cannot be read.",
+                    cause=str(error).strip(),
+                    next_step=f"Look at the table {TABLE}.",
+                ) from error
+            return []
+        self._exists = True
+        mine = [_to_event(row[1:]) for row in rows if row[0] == self.set_name]
+        if rows and not mine:
+            raise DatabaseError(
+                f"The history of the database {self.connection.alias!r} is of the set {rows[-1][0]!r}, "
+                f"not of {self.set_name!r}.",
+                cause="A database uses one set, and is known to it by the set's name.",
+                next_step="Correct 'sets' in the configuration.",
+            )
+        return mine
+
+    def read(self) -> Record:
+        """Return what is applied, in the order of application, and what is half done."""
+        return fold(self.events())
+
+    def ensure_table(self) -> None:
+        """Create the table if it is not there. Not inside a migration's transaction."""
+        if self._exists or TABLE in self._table_names():
+            self._exists = True
+            return
+        with self.connection.schema_editor() as editor:
+            editor.create_model(event_model())
+        self._exists = True
+
+    def write(self, event: Event) -> None:
+        """Append *event*; the table is there."""
+        self._rows().create(
+            set_name=self.set_name,
+            name=event.name,
+            kind=event.kind.value,
+            direction=event.direction.value,
+            sha256=event.sha256,
+            app_label=event.origin[0] if event.origin else "",
+            upstream_name=event.origin[1] if event.origin else "",
+            operation=event.operation,
+            detail=event.detail,
+            duration_ms=event.duration_ms,
+            at=datetime.now(UTC).strftime(TIME_FORMAT),
+            by=who(),
+            version=chronomig.__version__,
+        )
+
+    def is_settled(self) -> bool:
+        """Whether the last run came to its end; True for a database without a history."""
+        if not self._exists:
+            return True
+        last = self._rows().order_by("-id").values_list("kind", flat=True).first()
+        return last is None or last == Kind.SETTLED.value
+
+    def _rows(self) -> models.QuerySet[models.Model]:
+        return event_model()._default_manager.using(self.connection.alias)
+
+    def _table_names(self) -> list[str]:
+        with self.connection.cursor() as cursor:
+            return self.connection.introspection.table_names(cursor)
+
+    def _table_exists(self, error: DatabaseFault) -> bool:
+        try:
+            return TABLE in self._table_names()
+        except DatabaseFault:
+            raise unreachable(self.connection, error) from error
+
+
+def unreachable(connection: BaseDatabaseWrapper, error: Exception) -> DatabaseError:
+    """Return the error for a database that does not answer; it holds no password."""
+    text = str(error).strip()
+    secret = str(connection.settings_dict.get("PASSWORD") or "")
+    return DatabaseError(
+        f"The database {connection.alias!r} cannot be used.",
+        cause=text.replace(secret, "***") if secret else text,
+        next_step=f"Check DATABASES[{connection.alias!r}] and that the server runs.",
+    )
+
+
+def fold(events: Iterable[Event]) -> Record:
+    """Return what *events*, oldest first, leave applied and half done."""
+    applied: dict[str, Applied] = {}
+    half: HalfDone | None = None
+    for event in events:
+        match event.kind:
+            case Kind.APPLIED | Kind.ADOPTED:
+                half = None
+                _put(applied, event)
+            case Kind.FAKED if event.direction is Direction.UP:
+                half = None
+                _put(applied, event)
+            case Kind.REVERTED | Kind.FAKED:
+                half = None
+                applied.pop(event.name, None)
+            case Kind.STARTED:
+                half = _started(event, half)
+            case Kind.PROGRESS if half is not None:
+                half = replace(half, done=event.operation or 0, described=_described(half, event))
+            case _:
+                pass
+    if half is not None:
+        applied.pop(half.name, None)
+    return Record(tuple(applied.values()), half)
+
+
+def _put(applied: dict[str, Applied], event: Event) -> None:
+    applied.pop(event.name, None)  # applied again is applied last
+    applied[event.name] = Applied(
+        event.name, event.sha256, event.kind.value, event.at, event.duration_ms, event.origin
+    )
+
+
+def _started(event: Event, half: HalfDone | None) -> HalfDone:
+    described = half.described if half is not None and half.name == event.name else ()
+    return HalfDone(event.name, event.direction, event.operation or 0, event.sha256, described, event.at)
+
+
+def _described(half: HalfDone, event: Event) -> tuple[str, ...]:
+    if event.direction is Direction.DOWN:
+        return half.described[: event.operation or 0]
+    return (*half.described, event.detail)
+
+
+def _to_event(row: Sequence[object]) -> Event:
+    values = dict(zip(COLUMNS, row, strict=True))
+    origin = values.pop("app_label"), values.pop("upstream_name")
+    known = {field.name for field in fields(Event)}
+    try:
+        kind, direction = Kind(str(values["kind"])), Direction(str(values["direction"]))
+        at = datetime.strptime(str(values["at"]), TIME_FORMAT).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise DatabaseError(
+            f"The history holds an event that this version does not know: {values['name']}.",
+            cause=str(error),
+            next_step="A newer chronomig may have written it; use that version.",
+        ) from error
+    values |= {"kind": kind, "direction": direction, "at": at, "origin": origin if origin[0] else None}
+    return Event(**{key: value for key, value in values.items() if key in known})  # type: ignore[arg-type]
+
+
+@cache
+def who() -> str:
+    """Return user@host, as far as the machine tells."""
+    user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+    with suppress(Exception):  # getpass raises whatever the platform's user database raises
+        user = getpass.getuser()
+    return f"{user}@{socket.gethostname()}"[:255]
+
+
+def django_applied(connection: BaseDatabaseWrapper) -> set[tuple[str, str]]:
+    """Return what ``django_migrations`` records; an empty set when it is not there."""
+    try:
+        return set(MigrationRecorder(connection).applied_migrations())
+    except DatabaseFault as error:
+        raise unreachable(connection, error) from error
+
+
+def keep_in_step(connection: BaseDatabaseWrapper, origin: tuple[str, str], direction: Direction) -> None:
+    """Record a vendored migration in ``django_migrations`` too, so that Django's own tools keep telling the truth."""
+    recorder = MigrationRecorder(connection)
+    if direction is Direction.DOWN:
+        recorder.record_unapplied(*origin)
+    elif not recorder.migration_qs.filter(app=origin[0], name=origin[1]).exists():
+        recorder.record_applied(*origin)

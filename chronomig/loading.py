@@ -1,0 +1,230 @@
+"""
+Entry -> migration object, when it is needed.
+
+A file is executed as it stands. A vendored file holds a plain ``django.db.migrations.Migration`` and an ``ORIGIN``
+literal; its dependencies are ignored, and its relative imports resolve against the package it came from.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from importlib.machinery import SourceFileLoader
+from types import CodeType, ModuleType
+from typing import Any
+
+from django.apps import apps
+from django.db.migrations import Migration as DjangoMigration
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
+
+from chronomig.errors import LoadError
+from chronomig.migration import Migration
+from chronomig.timeline import Entry
+
+Labelled = tuple[str, Operation]
+"""(app label, operation)"""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a vendored migration came from."""
+
+    app: str
+    name: str
+    distribution: str
+    version: str
+    sha256: str
+    """Of the upstream text, as it was copied."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.app, self.name
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A migration, ready to run."""
+
+    name: str
+    sha256: str
+    operations: tuple[Labelled, ...]
+    atomic: bool
+    origin: Origin | None
+    source: Migration | DjangoMigration
+
+    @property
+    def overrides_execution(self) -> bool:
+        """Whether the file brings an ``apply`` or ``unapply`` of its own, which then runs in place of ours."""
+        kind = type(self.source)
+        return issubclass(kind, DjangoMigration) and (
+            kind.apply is not DjangoMigration.apply
+            or kind.unapply is not DjangoMigration.unapply
+            or kind.mutate_state is not DjangoMigration.mutate_state
+        )
+
+    @property
+    def irreversible(self) -> tuple[Operation, ...]:
+        return tuple(operation for _, operation in self.operations if not operation.reversible)
+
+
+class Loader:
+    """Load the migrations of one set, each at most once."""
+
+    def __init__(self, set_name: str) -> None:
+        self.set_name = set_name
+        self._loaded: dict[tuple[str, str], Loaded] = {}
+
+    def load(self, entry: Entry) -> Loaded:
+        """Return the migration in *entry*; raise LoadError, TimelineError."""
+        key = entry.name, entry.sha256
+        if key not in self._loaded:
+            self._loaded[key] = load(entry, self.set_name)
+        return self._loaded[key]
+
+    def load_all(self, entries: Iterable[Entry]) -> list[Loaded]:
+        return [self.load(entry) for entry in entries]
+
+
+def load(entry: Entry, set_name: str) -> Loaded:
+    """Execute the file of *entry* and return the migration in it; raise LoadError that names the line."""
+    origin = read_origin(entry)
+    module = execute(entry, set_name, origin)
+    found = getattr(module, "Migration", None)
+    if not isinstance(found, type) or not issubclass(found, Migration | DjangoMigration):
+        raise LoadError(
+            f"{entry.path} has no Migration.",
+            cause="A migration file defines a class Migration that subclasses chronomig.Migration.",
+            next_step="Add the class, or move the file out of the timeline.",
+        )
+    if found in (Migration, DjangoMigration):
+        raise LoadError(
+            f"{entry.path} imports Migration, but defines none.",
+            next_step="Write: class Migration(chronomig.Migration): operations = [...]",
+        )
+    if issubclass(found, DjangoMigration):
+        return _load_vendored(entry, found, origin)
+    return Loaded(entry.name, entry.sha256, _own_operations(entry, found), found.atomic, None, found())
+
+
+def _load_vendored(entry: Entry, found: type[DjangoMigration], origin: Origin | None) -> Loaded:
+    if origin is None:
+        raise LoadError(
+            f"{entry.path} holds a Django migration without an ORIGIN.",
+            cause="Only a vendored file subclasses django.db.migrations.Migration.",
+            next_step=(
+                "Subclass chronomig.Migration and name the app of each operation: "
+                'operations = [("app_label", operation), ...]'
+            ),
+        )
+    source = found(origin.name, origin.app)
+    labelled = tuple((origin.app, operation) for operation in source.operations)
+    return Loaded(entry.name, entry.sha256, labelled, source.atomic, origin, source)
+
+
+def _own_operations(entry: Entry, found: type[Migration]) -> tuple[Labelled, ...]:
+    for index, item in enumerate(found.operations, 1):
+        match item:
+            case (str(), Operation()):
+                continue
+            case Operation():
+                problem = "has no app label"
+            case _:
+                problem = f"is {item!r:.80}"
+        raise LoadError(
+            f"{entry.path}: operation {index} {problem}.",
+            cause="operations is a list of (app_label, operation).",
+            next_step='Write it as ("app_label", migrations.AddField(...)).',
+        )
+    return tuple(found.operations)
+
+
+def execute(entry: Entry, set_name: str, origin: Origin | None) -> ModuleType:
+    """Execute *entry*'s file in a module of its own, which is not importable by others."""
+    module = ModuleType(f"project_migrations.{set_name}.{entry.name}")
+    module.__file__ = str(entry.path)
+    if origin is not None and (package := upstream_package(origin.app)):
+        module.__package__ = package
+        module.__name__ = f"{package}.{origin.name}"
+    try:
+        exec(compile_entry(entry), module.__dict__)
+    except Exception as error:
+        raise LoadError(
+            f"{entry.path} cannot be loaded.",
+            cause=describe_failure(error, entry),
+            next_step="Mend the file; nothing was run.",
+        ) from error
+    return module
+
+
+def compile_entry(entry: Entry) -> CodeType:
+    """Return the code of *entry*, from Python's own cache when the file is on the disk and unchanged."""
+    if entry.content is not None:
+        return compile(entry.content, str(entry.path), "exec", dont_inherit=True)
+    code = SourceFileLoader(entry.name, str(entry.path)).get_code(entry.name)
+    if code is None:
+        raise LoadError(f"{entry.path} has no code.")
+    return code
+
+
+def describe_failure(error: Exception, entry: Entry) -> str:
+    """Say what went wrong, and in which line of the file."""
+    if isinstance(error, SyntaxError):
+        try:
+            entry.source.decode()
+        except UnicodeDecodeError as decoding:
+            return f"It is not UTF-8: {decoding.reason} at byte {decoding.start}."
+        return f"Line {error.lineno}: {error.msg}: {(error.text or '').strip()}"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(entry.path)]
+    place = f"Line {lines[-1]}: " if lines else ""
+    return f"{place}{type(error).__name__}: {error}"
+
+
+def upstream_package(app_label: str) -> str | None:
+    """Return the name of the package that holds an installed app's own migrations, None when it is gone."""
+    try:
+        apps.get_app_config(app_label)
+    except LookupError:
+        return None
+    return MigrationLoader.migrations_module(app_label)[0]
+
+
+ORIGIN_PATTERN = re.compile(rb"^ORIGIN\b.*=\s*(\{.*\})", re.MULTILINE | re.DOTALL)
+
+
+def read_origin(entry: Entry) -> Origin | None:
+    """Return the ORIGIN literal of a file without executing it, None when it has none; raise LoadError."""
+    match = ORIGIN_PATTERN.search(entry.source)
+    if match is None:
+        return None
+    try:
+        values = ast.literal_eval(match[1].decode())
+        return Origin(**_only_known(values))
+    except (ValueError, SyntaxError, TypeError) as error:
+        raise LoadError(
+            f"{entry.path}: its ORIGIN cannot be read.",
+            cause=f"It is one literal with the keys {', '.join(field.name for field in fields(Origin))}: {error}",
+            next_step="Restore the line as makemigrations wrote it.",
+        ) from error
+
+
+def _only_known(values: Mapping[str, Any]) -> dict[str, str]:
+    return {field.name: str(values[field.name]) for field in fields(Origin) if field.name in values}
+
+
+def origins(entries: Iterable[Entry]) -> dict[tuple[str, str], str]:
+    """Return (app label, upstream name) -> name for the vendored files among *entries*; reads, runs nothing."""
+    found = ((entry.name, read_origin(entry)) for entry in entries)
+    return {origin.key: name for name, origin in found if origin is not None}
+
+
+def put_on_path(folders: Iterable[str]) -> None:
+    """Make modules in *folders* importable, the first one first."""
+    for folder in reversed(list(folders)):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
