@@ -1,0 +1,350 @@
+"""
+Plan -> an iterator of Results.
+
+One migration, one transaction, its event inside of it. Where DDL is not transactional, every operation is recorded
+when it is done, and the next run goes on behind the last one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from django.db import Error as DatabaseFault
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations import Migration as DjangoMigration
+from django.db.migrations import operations as ops
+from django.db.migrations.operations.base import Operation
+
+from chronomig.errors import ChronomigError, ExecutionError, Refused
+from chronomig.history import Event, History, Kind, keep_in_step
+from chronomig.loading import Loaded
+from chronomig.plan import Direction, HalfDone, Plan, Step
+from chronomig.state import ProjectState, run_backwards, run_forwards
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A step of a plan with its code."""
+
+    step: Step
+    loaded: Loaded
+
+    @property
+    def is_up(self) -> bool:
+        return self.step.direction is Direction.UP
+
+
+@dataclass(frozen=True)
+class Result:
+    """One migration that moved; given out after the commit."""
+
+    name: str
+    direction: Direction
+    kind: Kind
+    duration_ms: int
+
+
+class Watcher(Protocol):
+    """Hears what the executor does; a progress bar, or nothing."""
+
+    def migration_begins(self, step: Step, number: int, total: int) -> None: ...
+    def operation_begins(self, step: Step, description: str, number: int, total: int) -> None: ...
+    def rows_touched(self, count: int) -> None: ...
+
+
+class Failed(ExecutionError):
+    """A migration failed; knows what came before it and what is left."""
+
+    def __init__(self, failed: Prepared, error: BaseException, done: Sequence[Result], left: Sequence[Prepared],
+                 operation: str, *, half: bool) -> None:  # fmt: skip
+        self.failed, self.done, self.left = failed.step, tuple(done), tuple(one.step for one in left)
+        verb = "applied" if failed.is_up else "undone"
+        place = (
+            "Operations before it are done and recorded; the next run goes on there."
+            if half
+            else "It was rolled back; the database stands as before it."
+        )
+        super().__init__(
+            f"{failed.step.name} was not {verb}.",
+            cause="\n".join(
+                filter(None, [f"{operation}:" if operation else "", f"{type(error).__name__}: {str(error).strip()}", place])
+            ),
+            next_step=f"Mend {failed.step.name}, then run the same command again; chronomig status shows where it stands.",
+        )
+
+
+class IrreversibleRefused(Refused):
+    """Migrations that cannot be undone stand in the way."""
+
+    def __init__(self, irreversible: Sequence[Loaded]) -> None:
+        self.names = tuple(loaded.name for loaded in irreversible)
+        super().__init__(
+            f"{len(irreversible)} migration{'s' * (len(irreversible) != 1)} cannot be undone; nothing was run.",
+            cause="\n".join(
+                f"  {loaded.name}: {operation.describe()}" for loaded in irreversible for operation in loaded.irreversible
+            ),
+            next_step="Give the operation a reverse (reverse_code, reverse_sql), or choose a target after it.",
+        )
+
+
+def prepare(plan: Plan, load: Callable[[str], Loaded], *, fake: bool = False) -> list[Prepared]:
+    """Load the code of every step; raise LoadError, IrreversibleRefused, or Refused for an edited half-done file."""
+    prepared = [Prepared(step, load(step.name)) for step in plan]
+    if fake:
+        return prepared
+    irreversible = [one.loaded for one in prepared if not one.is_up and one.loaded.irreversible]
+    if irreversible:
+        raise IrreversibleRefused(irreversible)
+    for one in prepared:
+        if one.step.resumed is not None:
+            _check_resumable(one, one.step.resumed)
+    return prepared
+
+
+def _check_resumable(one: Prepared, half: HalfDone) -> None:
+    """What is recorded as done must still stand at the head of the file."""
+    now = tuple(operation.describe() for _, operation in one.loaded.operations)[: half.done]
+    if half.described and half.described[: half.done] != now:
+        raise Refused(
+            f"{one.step.name} is half done, and its first {half.done} operations were edited since.",
+            cause="\n".join(f"  done: {text}" for text in half.described[: half.done]),
+            next_step="Restore those operations in the file; the ones after them can be changed.",
+        )
+
+
+class States:
+    """The states of one database: after each applied migration, in the order of application."""
+
+    def __init__(self, migrations: Sequence[Loaded]) -> None:
+        self.order = list(migrations)
+        self._after: list[ProjectState] = [ProjectState()]
+
+    @property
+    def current(self) -> ProjectState:
+        return self._at(len(self.order))
+
+    def _at(self, count: int) -> ProjectState:
+        """Return the state after the first *count* migrations."""
+        while len(self._after) <= count:
+            self._after.append(fold(self._after[-1], self.order[len(self._after) - 1]))
+        return self._after[count]
+
+    def without(self, name: str) -> ProjectState:
+        """Return the state of all but *name*, and keep it so: *name* is what moves now."""
+        index = next((i for i, one in enumerate(self.order) if one.name == name), None)
+        if index is not None:
+            del self.order[index]
+            del self._after[index + 1 :]
+        return self.current
+
+    def add(self, loaded: Loaded, state: ProjectState) -> None:
+        self.order.append(loaded)
+        self._after.append(state)
+
+
+def fold(state: ProjectState, loaded: Loaded) -> ProjectState:
+    """Return the state after *loaded*."""
+    if loaded.overrides_execution and isinstance(loaded.source, DjangoMigration):
+        return loaded.source.mutate_state(state, preserve=True)  # type: ignore[return-value]
+    for app_label, operation in loaded.operations:
+        state = state.after(app_label, operation)
+    return state
+
+
+class Executor:
+    """Move one database along a plan."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, history: History, states: States, watcher: Watcher) -> None:
+        self.connection = connection
+        self.history = history
+        self.states = states
+        self.watcher = watcher
+        self.between_migrations: Callable[[], None] = lambda: None
+        """Called at every edge; raises to stop there."""
+
+    def execute(self, prepared: Sequence[Prepared], *, fake: bool = False) -> Iterator[Result]:
+        """Yield a Result after each commit; raise Failed, which knows what came before it."""
+        done: list[Result] = []
+        self.history.ensure_table()
+        for index, one in enumerate(prepared):
+            self.between_migrations()
+            self.watcher.migration_begins(one.step, index + 1, len(prepared))
+            run = Run(self, one)
+            try:
+                with self.connection.execute_wrapper(self._count_rows):
+                    duration = run.fake() if fake else run.move()
+            except ChronomigError:
+                raise
+            except Exception as error:
+                self._record_failure(one, run, error)
+                raise Failed(one, error, done, prepared[index:], run.operation, half=run.stepwise) from error
+            kind = Kind.FAKED if fake else Kind.APPLIED if one.is_up else Kind.REVERTED
+            done.append(Result(one.step.name, one.step.direction, kind, duration))
+            yield done[-1]
+
+    def _record_failure(self, one: Prepared, run: Run, error: Exception) -> None:
+        detail = f"{run.operation}: {type(error).__name__}: {error}"[:10_000]
+        try:
+            self.history.write(replace(event_of(one, Kind.FAILED), detail=detail))
+        except DatabaseFault:
+            self.connection.close()  # the server may be gone; the failure itself is what has to be told
+
+    def _count_rows(self, execute, sql, params, many, context):  # type: ignore[no-untyped-def]
+        result = execute(sql, params, many, context)
+        if str(sql).lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE") and context["cursor"].rowcount > 0:
+            self.watcher.rows_touched(context["cursor"].rowcount)
+        return result
+
+
+def event_of(one: Prepared, kind: Kind, duration_ms: int | None = None) -> Event:
+    origin = one.loaded.origin
+    return Event(
+        kind, one.loaded.name, one.step.direction, one.loaded.sha256, origin.key if origin else None,
+        duration_ms=duration_ms,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Move:
+    """One operation between the two states around it."""
+
+    app_label: str
+    operation: Operation
+    before: ProjectState
+    after: ProjectState
+    number: int
+    """How many operations are in effect after it."""
+
+
+class Run:
+    """One migration on its way up or down."""
+
+    def __init__(self, executor: Executor, one: Prepared) -> None:
+        self.executor = executor
+        self.one = one
+        self.connection = executor.connection
+        self.history = executor.history
+        self.operation = ""
+        """What runs at the moment, for messages."""
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether operations are recorded one by one, because no transaction holds them together."""
+        transactional = self.connection.features.can_rollback_ddl and self.one.loaded.atomic
+        return not transactional
+
+    def fake(self) -> int:
+        """Record the migration without running it."""
+        with transaction.atomic(self.connection.alias):
+            self._record(Kind.FAKED, 0)
+        state = self.executor.states.without(self.one.step.name)
+        if self.one.is_up:
+            self.executor.states.add(self.one.loaded, fold(state, self.one.loaded))
+        return 0
+
+    def move(self) -> int:
+        """Run the migration and record it; return the milliseconds it took."""
+        began = time.monotonic()
+        base = self.executor.states.without(self.one.step.name)
+        if self.stepwise:
+            half = self.one.step.resumed
+            in_effect = half.done if half else 0 if self.one.is_up else len(self.one.loaded.operations)
+            self.history.write(replace(event_of(self.one, Kind.STARTED), operation=in_effect))
+        with self.connection.schema_editor(atomic=self.one.loaded.atomic) as editor:
+            state = self._run_own_code(editor, base) if self.one.loaded.overrides_execution else self._run(editor, base)
+            # Django runs these when the editor closes; the event has to come after them, in the same transaction.
+            run_deferred(editor)
+            duration = round((time.monotonic() - began) * 1000)
+            if not self.stepwise:
+                self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration)
+        if self.stepwise:
+            with transaction.atomic(self.connection.alias):
+                self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration)
+        if self.one.is_up:
+            self.executor.states.add(self.one.loaded, state)
+        return duration
+
+    def _record(self, kind: Kind, duration_ms: int) -> None:
+        self.history.write(event_of(self.one, kind, duration_ms))
+        if self.one.loaded.origin is not None:
+            keep_in_step(self.connection, self.one.loaded.origin.key, self.one.step.direction)
+
+    def _run_own_code(self, editor: BaseDatabaseSchemaEditor, base: ProjectState) -> ProjectState:
+        source = self.one.loaded.source
+        assert isinstance(source, DjangoMigration)
+        self.operation = f"{type(source).__name__}.{'apply' if self.one.is_up else 'unapply'}()"
+        run = source.apply if self.one.is_up else source.unapply
+        return run(base, editor)  # type: ignore[return-value]
+
+    def _run(self, editor: BaseDatabaseSchemaEditor, base: ProjectState) -> ProjectState:
+        """Run the operations that are not in effect yet (up), or those that are (down), and return the last state."""
+        moves, state = moves_of(self.one.loaded, base)
+        half = self.one.step.resumed
+        if self.one.is_up:
+            todo = moves[half.done :] if half else moves
+        else:
+            todo = list(reversed(moves[: half.done] if half else moves))
+        for index, move in enumerate(todo):
+            self.operation = move.operation.describe()
+            self.executor.watcher.operation_begins(self.one.step, self.operation, index + 1, len(todo))
+            with self._transaction_of(move.operation):
+                self._run_one(editor, move)
+                if self.stepwise:
+                    run_deferred(editor, keep=tables_to_come(self.one, move.number))
+                    self._record_progress(move)
+        return state
+
+    def _run_one(self, editor: BaseDatabaseSchemaEditor, move: Move) -> None:
+        run = run_forwards if self.one.is_up else run_backwards
+        run(move.operation, move.app_label, editor, move.before, move.after)
+
+    def _transaction_of(self, operation: Operation) -> AbstractContextManager[object]:
+        """Django's rule: without a transaction around all, an operation has its own unless it says no."""
+        wants = operation.atomic or (self.one.loaded.atomic and operation.atomic is not False)
+        return transaction.atomic(self.connection.alias) if self.stepwise and wants else nullcontext()
+
+    def _record_progress(self, move: Move) -> None:
+        in_effect = move.number if self.one.is_up else move.number - 1
+        self.history.write(
+            replace(event_of(self.one, Kind.PROGRESS), operation=in_effect, detail=move.operation.describe())
+        )
+
+
+def moves_of(loaded: Loaded, base: ProjectState) -> tuple[list[Move], ProjectState]:
+    """Return the operations of *loaded* with the states around them, and the last state."""
+    moves, state = [], base
+    for number, (app_label, operation) in enumerate(loaded.operations, 1):
+        after = state.after(app_label, operation)
+        moves.append(Move(app_label, operation, state, after, number))
+        state = after
+    return moves, state
+
+
+def run_deferred(editor: BaseDatabaseSchemaEditor, keep: Iterable[str] = ()) -> None:
+    """Run the editor's deferred statements, but for those that need one of the tables *keep*."""
+    keep = list(keep)
+    waiting = [sql for sql in editor.deferred_sql if any(mentions(sql, table) for table in keep)]
+    ready = [sql for sql in editor.deferred_sql if sql not in waiting]
+    editor.deferred_sql[:] = waiting
+    for sql in ready:
+        editor.execute(sql, None)
+
+
+def mentions(sql: object, table: str) -> bool:
+    references = getattr(sql, "references_table", None)
+    return bool(references and references(table))
+
+
+def tables_to_come(one: Prepared, number: int) -> list[str]:
+    """Return the tables that later operations of the same migration create."""
+    return [
+        operation.options.get("db_table") or f"{app_label}_{operation.name_lower}"
+        for app_label, operation in one.loaded.operations[number:]
+        if one.is_up and type(operation) is ops.CreateModel
+    ]
