@@ -285,11 +285,7 @@ class Run:
     def _run(self, editor: BaseDatabaseSchemaEditor, base: ProjectState) -> ProjectState:
         """Run the operations that are not in effect yet (up), or those that are (down), and return the last state."""
         moves, state = moves_of(self.one.loaded, base)
-        half = self.one.step.resumed
-        if self.one.is_up:
-            todo = moves[half.done :] if half else moves
-        else:
-            todo = list(reversed(moves[: half.done] if half else moves))
+        todo = to_do(moves, self.one)
         for index, move in enumerate(todo):
             self.operation = move.operation.describe()
             self.executor.watcher.operation_begins(self.one.step, self.operation, index + 1, len(todo))
@@ -297,7 +293,8 @@ class Run:
                 self._run_one(editor, move)
                 if self.stepwise:
                     run_deferred(editor, keep=tables_to_come(self.one, move.number))
-                    self._record_progress(move)
+                    if index + 1 == len(todo) or todo[index + 1].number != move.number:
+                        self._record_progress(move)
         return state
 
     def _run_one(self, editor: BaseDatabaseSchemaEditor, move: Move) -> None:
@@ -319,11 +316,28 @@ class Run:
 def moves_of(loaded: Loaded, base: ProjectState) -> tuple[list[Move], ProjectState]:
     """Return the operations of *loaded* with the states around them, and the last state."""
     moves, state = [], base
-    for number, (app_label, operation) in enumerate(loaded.operations, 1):
+    for number, app_label, operation in numbered(loaded):
         after = state.after(app_label, operation)
         moves.append(Move(app_label, operation, state, after, number))
         state = after
     return moves, state
+
+
+def numbered(loaded: Loaded) -> Iterator[tuple[int, str, Operation]]:
+    """Yield (number, app label, operation); what receivers inserted has the number of what it follows."""
+    for number, labelled in enumerate(loaded.operations, 1):
+        yield number, *labelled
+        for after, inserted in loaded.inserted:
+            if after == number:
+                yield number, *inserted
+
+
+def to_do(moves: Sequence[Move], one: Prepared) -> list[Move]:
+    """Return the moves that are not in effect yet (up), or those that are, the last one first (down)."""
+    done = one.step.resumed.done if one.step.resumed else 0 if one.is_up else len(one.loaded.operations)
+    if one.is_up:
+        return [move for move in moves if move.number > done]
+    return [move for move in reversed(moves) if move.number <= done]
 
 
 def run_deferred(editor: BaseDatabaseSchemaEditor, keep: Iterable[str] = ()) -> None:

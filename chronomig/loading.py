@@ -56,6 +56,8 @@ class Loaded:
     atomic: bool
     origin: Origin | None
     source: Migration | DjangoMigration
+    inserted: tuple[tuple[int, Labelled], ...] = ()
+    """What pre_migrate receivers added for this run: (after how many operations, what)."""
 
     @property
     def overrides_execution(self) -> bool:

@@ -1,0 +1,280 @@
+"""
+The composition root: the only place that wires.
+
+A :class:`Project` is a Django project with its configuration; it hands out :class:`MigrationSet` and
+:class:`Database`, which hold what the commands need.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import django
+from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from chronomig import config as configuration
+from chronomig.config import Config, OutOfOrder, SetConfig
+from chronomig.errors import ConfigError, UsageError, did_you_mean
+from chronomig.executor import States
+from chronomig.history import Event, History, Kind, django_applied
+from chronomig.loading import Loaded, Loader, origins, put_on_path
+from chronomig.plan import Applied, Plan, Record, plan
+from chronomig.target import Known
+from chronomig.timeline import Timeline, read_timeline
+
+
+@dataclass(frozen=True)
+class MigrationSet:
+    """A folder of migrations and the databases that use it."""
+
+    name: str
+    directory: Path
+    config: SetConfig
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        return self.config.databases
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """The migrations on the disk; raise TimelineError."""
+        return read_timeline(self.directory, self.name, now=datetime.now(UTC))
+
+    @cached_property
+    def loader(self) -> Loader:
+        return Loader(self.name)
+
+    def load(self, name: str) -> Loaded:
+        """Return the migration *name*, loaded; raise LoadError."""
+        return self.loader.load(self.timeline.by_name[name])
+
+    @cached_property
+    def origins(self) -> Mapping[tuple[str, str], str]:
+        """(app label, upstream name) -> name, of every vendored file."""
+        return origins(self.timeline)
+
+    def connection_independent_state(self) -> States:
+        """Return the states along the files, in file order, whatever any database has."""
+        return States(self.loader.load_all(self.timeline))
+
+
+class Database:
+    """One alias: its connection, its history, and the set that it uses."""
+
+    def __init__(self, alias: str, migration_set: MigrationSet) -> None:
+        self.alias = alias
+        self.set = migration_set
+
+    @property
+    def connection(self) -> BaseDatabaseWrapper:
+        return connections[self.alias]
+
+    @cached_property
+    def history(self) -> History:
+        return History(self.connection, self.set.name)
+
+    def record(self) -> Record:
+        """Return what is applied, with what the next migrate will adopt at the head."""
+        record = self.history.read()
+        return replace(record, applied=(*self.adoptable(record), *record.applied))
+
+    def adoptable(self, record: Record) -> tuple[Applied, ...]:
+        """Return the vendored migrations that ``django_migrations`` has and the history does not."""
+        have = {*record.names, record.half_done.name if record.half_done else ""}
+        found = origins(entry for entry in self.set.timeline if entry.name not in have)
+        if not found:
+            return ()
+        recorded = django_applied(self.connection)
+        return tuple(
+            Applied(name, self.set.timeline.by_name[name].sha256, Kind.ADOPTED.value, origin=origin)
+            for origin, name in found.items()
+            if origin in recorded
+        )
+
+    def adopt(self) -> tuple[Applied, ...]:
+        """Write to the history what ``django_migrations`` records of vendored migrations; runs nothing."""
+        adoptable = self.adoptable(self.history.read())
+        if adoptable:
+            self.history.ensure_table()
+        for one in adoptable:
+            self.history.write(Event(Kind.ADOPTED, one.name, sha256=one.sha256, origin=one.origin))
+        return adoptable
+
+    def known(self, record: Record, text: str) -> Known:
+        """Return what a target can refer to; the files are read only for a target with an app label."""
+        return Known.of(self.set.timeline.names, record, self.set.origins if " " in text else {})
+
+    def plan(self, record: Record, wanted: Iterable[str] | None, out_of_order: OutOfOrder | None = None) -> Plan:
+        """Plan the way to *wanted*; None is every file, with what is applied without a file left as it is."""
+        timeline = self.set.timeline
+        half = [record.half_done.name] if record.half_done else []
+        wanted = frozenset(wanted) if wanted is not None else frozenset((*timeline.names, *record.names, *half))
+        down = [one for one in record.applied if one.name not in wanted]
+        return plan(
+            timeline.names,
+            record,
+            wanted,
+            out_of_order=out_of_order or self.set.config.out_of_order,
+            edited=self.edited(down),
+        )
+
+    def edited(self, applied: Iterable[Applied]) -> frozenset[str]:
+        """Return those of *applied* whose file holds other bytes than when it was applied."""
+        files = self.set.timeline.by_name
+        return frozenset(
+            one.name for one in applied if one.name in files and one.sha256 and files[one.name].sha256 != one.sha256
+        )
+
+    def states(self, record: Record) -> States:
+        """Return the states of this database; applied migrations without a file are left out."""
+        files = self.set.timeline.by_name
+        names = [one.name for one in record.applied if one.name in files]
+        return States([self.set.load(name) for name in names])
+
+
+class Project:
+    """A Django project and its migrations."""
+
+    def __init__(self, root: Path, config: Config) -> None:
+        self.root = root
+        self.config = config
+
+    @property
+    def directory(self) -> Path:
+        return self.root / self.config.directory
+
+    @cached_property
+    def sets(self) -> Mapping[str, MigrationSet]:
+        """Every set by name; raise ConfigError."""
+        resolved = configuration.resolve_sets(self.config, real_aliases())
+        return {name: MigrationSet(name, self.directory / name, one) for name, one in resolved.items()}
+
+    @cached_property
+    def databases(self) -> Mapping[str, Database]:
+        """Every managed database by alias."""
+        found = {alias: Database(alias, one) for one in self.sets.values() for alias in one.aliases}
+        return {alias: found[alias] for alias in real_aliases() if alias in found}
+
+    def choose_databases(self, aliases: Sequence[str]) -> list[Database]:
+        """Return the databases named, or all; raise UsageError."""
+        return [self.database(alias) for alias in dict.fromkeys(aliases)] or list(self.databases.values())
+
+    def database(self, alias: str) -> Database:
+        if alias not in self.databases:
+            unmanaged = alias in self.config.unmanaged
+            raise UsageError(
+                f"The database {alias!r} is not managed." if unmanaged else f"There is no database {alias!r}.",
+                cause=f"Managed are: {', '.join(self.databases) or 'none'}.",
+                next_step="Take it out of 'unmanaged'." if unmanaged else did_you_mean(alias, self.databases),
+            )
+        return self.databases[alias]
+
+    def choose_sets(self, names: Sequence[str]) -> list[MigrationSet]:
+        """Return the sets named, or all; raise UsageError."""
+        for name in names:
+            if name not in self.sets:
+                raise UsageError(
+                    f"There is no set {name!r}.",
+                    cause=f"The sets are: {', '.join(self.sets) or 'none'}.",
+                    next_step=did_you_mean(name, self.sets),
+                )
+        return [self.sets[name] for name in dict.fromkeys(names)] or list(self.sets.values())
+
+    def own_apps(self) -> frozenset[str]:
+        """Return the labels of the apps that are the project's own: configured, or found below its root."""
+        if self.config.own_apps is not None:
+            return frozenset(self.config.own_apps)
+        return frozenset(app.label for app in apps.get_app_configs() if self._is_own(Path(app.path)))
+
+    def _is_own(self, path: Path) -> bool:
+        """A virtual environment below the root is not the project's own code."""
+        path = path.resolve()
+        inside = path.is_relative_to(self.root.resolve())
+        return inside and not {"site-packages", "dist-packages"} & set(path.parts)
+
+
+def real_aliases() -> list[str]:
+    """Return the aliases of DATABASES that have a database behind them."""
+    return [
+        alias
+        for alias in connections
+        if connections.settings[alias]["ENGINE"] not in ("", "django.db.backends.dummy")
+    ]
+
+
+def open_project(start: Path | None = None, settings_module: str | None = None) -> Project:
+    """
+    Find the project at or above *start* (the working directory), set Django up, and read the configuration.
+
+    The settings module is the one given, else ``DJANGO_SETTINGS_MODULE``, else ``[tool.chronomig] settings``, else
+    the one in manage.py. Raise ConfigError.
+    """
+    start = start or Path.cwd()
+    root = configuration.find_root(start) or start
+    own = configuration.read_pyproject(root).get("chronomig", {})
+    pyproject = configuration.merge(own, {})
+    put_on_path([str(root), *(str(root / folder) for folder in pyproject.python_path)])
+    module = (
+        settings_module
+        or configuration.environment_settings()
+        or pyproject.settings
+        or configuration.settings_module_of(root)
+    )
+    if not module:
+        raise ConfigError(
+            f"There is no Django project at {start}.",
+            cause="No settings module: none in DJANGO_SETTINGS_MODULE, pyproject.toml, or a manage.py.",
+            next_step="Run chronomig init in the project's directory, or pass --settings.",
+        )
+    os.environ["DJANGO_SETTINGS_MODULE"] = module
+    set_up_django(module)
+    return Project(root, configuration.merge(own, getattr(settings, "CHRONOMIG", {})))
+
+
+def current_project() -> Project:
+    """Return the project of the Django that is set up already (``manage.py``, a test runner, a check)."""
+    root = configuration.find_root(Path.cwd()) or _root_of_settings() or Path.cwd()
+    own = configuration.read_pyproject(root).get("chronomig", {})
+    return Project(root, configuration.merge(own, getattr(settings, "CHRONOMIG", {})))
+
+
+def _root_of_settings() -> Path | None:
+    for folder in _settings_folders():
+        if root := configuration.find_root(folder):
+            return root
+    return None
+
+
+def _settings_folders() -> Iterator[Path]:
+    if base := getattr(settings, "BASE_DIR", None):
+        yield Path(base)
+    for app in apps.get_app_configs():
+        yield Path(app.path)
+
+
+def set_up_django(module: str) -> None:
+    """Import the settings and the apps; raise ConfigError that names what failed."""
+    try:
+        django.setup()
+        connections.settings  # noqa: B018  a property that validates DATABASES
+    except ImproperlyConfigured as error:
+        raise ConfigError(
+            f"Django cannot be set up with the settings {module!r}.", cause=str(error), next_step="Mend the settings."
+        ) from error
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise ConfigError(
+            f"Django cannot be set up with the settings {module!r}.",
+            cause=f"{type(error).__name__}: {error} ({last.filename}, line {last.lineno})",
+            next_step="Check the name of the settings module, or mend what it imports.",
+        ) from error

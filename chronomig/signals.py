@@ -1,0 +1,88 @@
+"""
+pre_migrate and post_migrate, as Django sends them.
+
+Receivers see a plan of per-app migrations, because that is what they were written for: contenttypes, for one,
+inserts an operation behind each RenameModel of the plan. What they insert is taken over into the run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
+from django.db.migrations.operations.base import Operation
+
+from chronomig.executor import Prepared
+from chronomig.loading import Labelled, Loaded
+from chronomig.state import ProjectState
+
+
+class PlannedMigration:
+    """The share of one app in one migration, with the attributes of Django's Migration that receivers read."""
+
+    def __init__(self, app_label: str, name: str, operations: list[Operation]) -> None:
+        self.app_label = app_label
+        self.name = name
+        self.operations = operations
+
+    def __str__(self) -> str:
+        return f"{self.app_label}.{self.name}"
+
+
+SignalPlan = list[tuple[PlannedMigration, bool]]
+"""[(migration, goes down), ...], Django's form of a plan."""
+
+
+def plan_for_receivers(prepared: Sequence[Prepared]) -> SignalPlan:
+    """Return Django's form of the plan: one migration for each app of each step."""
+    return [(share, not one.is_up) for one in prepared for share in shares(one.loaded)]
+
+
+def shares(loaded: Loaded) -> list[PlannedMigration]:
+    """Split a migration by app; a vendored one keeps its upstream name."""
+    name = loaded.origin.name if loaded.origin else loaded.name
+    labels = dict.fromkeys(label for label, _ in loaded.operations)
+    return [
+        PlannedMigration(label, name, [operation for app, operation in loaded.operations if app == label])
+        for label in labels
+    ]
+
+
+def send_pre_migrate(
+    prepared: Sequence[Prepared], alias: str, state: ProjectState, *, verbosity: int, interactive: bool
+) -> tuple[list[Prepared], SignalPlan]:
+    """Send pre_migrate; return the steps with what receivers inserted, and the plan that they saw."""
+    plan = plan_for_receivers(prepared)
+    emit_pre_migrate_signal(verbosity, interactive, alias, stdout=sys.stderr, apps=state.apps, plan=plan)
+    seen = iter(plan)
+    return [take_over(one, seen) for one in prepared], plan
+
+
+def take_over(one: Prepared, plan: Iterator[tuple[PlannedMigration, bool]]) -> Prepared:
+    """Return the step with the operations that receivers inserted into its shares."""
+    mine = [next(plan)[0] for _ in {label for label, _ in one.loaded.operations}]
+    inserted = tuple(found for share in mine for found in inserted_into(share, one.loaded))
+    if one.loaded.overrides_execution:
+        one.loaded.source.operations = mine[0].operations if mine else []  # type: ignore[misc]
+        return one
+    return replace(one, loaded=replace(one.loaded, inserted=inserted)) if inserted else one
+
+
+def inserted_into(share: PlannedMigration, loaded: Loaded) -> Iterator[tuple[int, Labelled]]:
+    """Yield (after how many operations of the migration, what) for each operation that was not there before."""
+    numbers = {id(operation): number for number, (_, operation) in enumerate(loaded.operations, 1)}
+    after = 1
+    for operation in share.operations:
+        if id(operation) in numbers:
+            after = numbers[id(operation)]
+        else:
+            yield after, (share.app_label, operation)
+
+
+def send_post_migrate(
+    plan: SignalPlan, alias: str, state: ProjectState, *, verbosity: int, interactive: bool
+) -> None:
+    """Send post_migrate: content types, permissions, and whatever else listens."""
+    emit_post_migrate_signal(verbosity, interactive, alias, stdout=sys.stderr, apps=state.apps, plan=plan)
