@@ -73,9 +73,16 @@ class Failed(ExecutionError):
         super().__init__(
             f"{failed.step.name} was not {verb}.",
             cause="\n".join(
-                filter(None, [f"{operation}:" if operation else "", f"{type(error).__name__}: {str(error).strip()}", place])
+                filter(
+                    None,
+                    [
+                        f"{operation}:" if operation else "",
+                        f"{type(error).__name__}: {str(error).strip()}",
+                        place,
+                    ],
+                )
             ),
-            next_step=f"Mend {failed.step.name}, then run the same command again; chronomig status shows where it stands.",
+            next_step=f"Mend {failed.step.name}, then run the same command again. See chronomig status.",
         )
 
 
@@ -87,7 +94,9 @@ class IrreversibleRefused(Refused):
         super().__init__(
             f"{len(irreversible)} migration{'s' * (len(irreversible) != 1)} cannot be undone; nothing was run.",
             cause="\n".join(
-                f"  {loaded.name}: {operation.describe()}" for loaded in irreversible for operation in loaded.irreversible
+                f"  {loaded.name}: {operation.describe()}"
+                for loaded in irreversible
+                for operation in loaded.irreversible
             ),
             next_step="Give the operation a reverse (reverse_code, reverse_sql), or choose a target after it.",
         )
@@ -167,6 +176,8 @@ class Executor:
         self.watcher = watcher
         self.between_migrations: Callable[[], None] = lambda: None
         """Called at every edge; raises to stop there."""
+        self.in_pieces = False
+        """Whether what runs now could not be rolled back as a whole."""
 
     def execute(self, prepared: Sequence[Prepared], *, fake: bool = False) -> Iterator[Result]:
         """Yield a Result after each commit; raise Failed, which knows what came before it."""
@@ -252,12 +263,15 @@ class Run:
         """Run the migration and record it; return the milliseconds it took."""
         began = time.monotonic()
         base = self.executor.states.without(self.one.step.name)
+        self.executor.in_pieces = self.stepwise
         if self.stepwise:
             half = self.one.step.resumed
             in_effect = half.done if half else 0 if self.one.is_up else len(self.one.loaded.operations)
             self.history.write(replace(event_of(self.one, Kind.STARTED), operation=in_effect))
         with self.connection.schema_editor(atomic=self.one.loaded.atomic) as editor:
-            state = self._run_own_code(editor, base) if self.one.loaded.overrides_execution else self._run(editor, base)
+            state = (
+                self._run_own_code(editor, base) if self.one.loaded.overrides_execution else self._run(editor, base)
+            )
             # Django runs these when the editor closes; the event has to come after them, in the same transaction.
             run_deferred(editor)
             duration = round((time.monotonic() - began) * 1000)
@@ -266,6 +280,7 @@ class Run:
         if self.stepwise:
             with transaction.atomic(self.connection.alias):
                 self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration)
+        self.executor.in_pieces = False
         if self.one.is_up:
             self.executor.states.add(self.one.loaded, state)
         return duration

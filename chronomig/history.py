@@ -168,13 +168,6 @@ class History:
             version=chronomig.__version__,
         )
 
-    def is_settled(self) -> bool:
-        """Whether the last run came to its end; True for a database without a history."""
-        if not self._exists:
-            return True
-        last = self._rows().order_by("-id").values_list("kind", flat=True).first()
-        return last is None or last == Kind.SETTLED.value
-
     def _rows(self) -> models.QuerySet[models.Model]:
         return event_model()._default_manager.using(self.connection.alias)
 
@@ -204,7 +197,9 @@ def fold(events: Iterable[Event]) -> Record:
     """Return what *events*, oldest first, leave applied and half done."""
     applied: dict[str, Applied] = {}
     half: HalfDone | None = None
+    settled = True
     for event in events:
+        settled = event.kind is Kind.SETTLED
         match event.kind:
             case Kind.APPLIED | Kind.ADOPTED:
                 half = None
@@ -223,7 +218,7 @@ def fold(events: Iterable[Event]) -> Record:
                 pass
     if half is not None:
         applied.pop(half.name, None)
-    return Record(tuple(applied.values()), half)
+    return Record(tuple(applied.values()), half, settled)
 
 
 def _put(applied: dict[str, Applied], event: Event) -> None:

@@ -96,7 +96,10 @@ class PostgresLock(SessionLock):
     def try_acquire(self) -> bool:
         held = bool(self.query("SELECT pg_try_advisory_lock(%s)", self.key)[0])
         if held:
-            self.query("SELECT set_config('application_name', %s, false)", f"chronomig {who()} pid {os.getpid()}"[:63])
+            self.query(
+                "SELECT set_config('application_name', %s, false)",
+                f"chronomig {who()} pid {os.getpid()}"[:63],
+            )
         return held
 
     def holder(self) -> Holder:

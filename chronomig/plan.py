@@ -56,6 +56,8 @@ class Record:
     applied: tuple[Applied, ...] = ()
     """In the order in which they were applied."""
     half_done: HalfDone | None = None
+    settled: bool = True
+    """Whether the last run came to its end, its post_migrate receivers included."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -64,11 +66,12 @@ class Record:
 
 @dataclass(frozen=True)
 class Step:
-    """Move one migration up or down; *done* operations of it are in effect already."""
+    """Move one migration up or down."""
 
     name: str
     direction: Direction
     resumed: HalfDone | None = None
+    """Where it goes on, when it began already."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,9 @@ def plan(
     _refuse_missing_code(steps, files, edited)
     stays = [name for name in settled if name in wanted]
     clashes = list(_clashes(downs, ups, settled, stays))
-    stepped_over = [clash for clash in clashes if clash.direction is Direction.DOWN and not files.issuperset(clash.over)]
+    stepped_over = [
+        clash for clash in clashes if clash.direction is Direction.DOWN and not files.issuperset(clash.over)
+    ]
     if stepped_over or (clashes and out_of_order is OutOfOrder.FAIL):
         raise OutOfOrderRefused(stepped_over or clashes)
     return Plan(tuple(steps), tuple(sorted(set(stays) - files)))

@@ -269,7 +269,9 @@ def set_up_django(module: str) -> None:
         connections.settings  # noqa: B018  a property that validates DATABASES
     except ImproperlyConfigured as error:
         raise ConfigError(
-            f"Django cannot be set up with the settings {module!r}.", cause=str(error), next_step="Mend the settings."
+            f"Django cannot be set up with the settings {module!r}.",
+            cause=str(error),
+            next_step="Mend the settings.",
         ) from error
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]

@@ -1,0 +1,291 @@
+"""typer: options, help, and the one error handler. Django is imported when a command runs, not before."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import chronomig
+from chronomig.config import OutOfOrder
+from chronomig.errors import ChronomigError
+
+if TYPE_CHECKING:
+    from chronomig.project import Project
+
+app = typer.Typer(
+    name="chronomig",
+    help="Project-level, timestamp-ordered migrations for Django.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Settings = Annotated[str | None, typer.Option("--settings", metavar="MODULE", help="Django's settings module.")]
+Databases = Annotated[
+    list[str] | None,
+    typer.Option("--database", metavar="ALIAS", help="A database; can be repeated. All managed ones by default."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Verbosity = Annotated[int, typer.Option("--verbosity", "-v", min=0, max=3, help="0 is quiet, 3 tells most.")]
+NoInput = Annotated[bool, typer.Option("--no-input", "--noinput", help="Never ask.")]
+To = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="TARGET",
+        help="zero, latest, a stamp (14 digits), a UTC date or time, a name or the beginning of one, "
+        "or '<app> <upstream name>'.",
+    ),
+]
+Before = Annotated[
+    str | None, typer.Option("--before", metavar="TARGET", help="Like --to, without the target itself.")
+]
+Steps = Annotated[
+    int | None, typer.Option("--steps", metavar="N", help="N migrations further, or back when N is negative.")
+]
+Order = Annotated[
+    OutOfOrder | None,
+    typer.Option(
+        "--out-of-order",
+        help="What to do with a pending migration that is older than an applied one.",
+        show_default=False,
+    ),
+]
+
+
+def project(settings: str | None) -> Project:
+    from chronomig.project import open_project
+
+    return open_project(settings_module=settings)
+
+
+def done(code: int) -> None:
+    raise typer.Exit(code)
+
+
+def show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"chronomig {chronomig.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Project-level, timestamp-ordered migrations for Django."""
+
+
+@app.command()
+def init(
+    settings: Settings = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written.")] = False,
+) -> None:
+    """Set a project up: write the configuration and the directory of each set."""
+    from chronomig.commands import init as command
+
+    done(command.run(Path.cwd(), settings=settings, dry_run=dry_run))
+
+
+@app.command()
+def makemigrations(
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", "-n", metavar="SLUG", help="The slug of the file.")] = None,
+    empty: Annotated[bool, typer.Option("--empty", help="Write a migration without operations, to fill in.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit with 3 when something would be written.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the files, write nothing.")] = False,
+    no_input: NoInput = False,
+    no_vendor: Annotated[
+        bool, typer.Option("--no-vendor", help="Do not vendor migrations of reusable apps.")
+    ] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Rewrite the newest file, if it is applied nowhere.")
+    ] = False,
+    settings: Settings = None,
+    json: Json = False,
+    verbosity: Verbosity = 1,
+) -> None:
+    """Write what changed in the models, and what reusable apps bring, as new migrations."""
+    from chronomig.commands import makemigrations as command
+
+    done(
+        command.run(
+            project(settings),
+            sets=sets or [],
+            name=name,
+            empty=empty,
+            check=check,
+            dry_run=dry_run,
+            interactive=not no_input,
+            vendor=not no_vendor,
+            update=update,
+            json=json,
+            verbosity=verbosity,
+        )
+    )
+
+
+@app.command()
+def migrate(
+    to: To = None,
+    before: Before = None,
+    steps: Steps = None,
+    databases: Databases = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would move, move nothing.")] = False,
+    fake: Annotated[bool, typer.Option("--fake", help="Record the migrations without running them.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")
+    ] = False,
+    no_input: NoInput = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo migrations without asking.")] = False,
+    out_of_order: Order = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            "--wait", metavar="SECONDS", min=0, help="How long to wait for another process; 0 is without end."
+        ),
+    ] = None,
+    settings: Settings = None,
+    json: Json = False,
+    verbosity: Verbosity = 1,
+) -> None:
+    """Bring databases to a target: everything by default, both ways with --to."""
+    from chronomig.commands import migrate as command
+
+    done(
+        command.run(
+            project(settings),
+            databases=databases or [],
+            to=to,
+            before=before,
+            steps=steps,
+            show_plan=plan,
+            fake=fake,
+            check=check,
+            interactive=not no_input,
+            yes=yes,
+            out_of_order=out_of_order,
+            wait_seconds=wait,
+            json=json,
+            verbosity=verbosity,
+        )
+    )
+
+
+@app.command()
+def plan(
+    to: To = None,
+    before: Before = None,
+    steps: Steps = None,
+    databases: Databases = None,
+    out_of_order: Order = None,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Show what migrate would do; the same as migrate --plan."""
+    from chronomig.commands import migrate as command
+
+    done(
+        command.run(
+            project(settings),
+            databases=databases or [],
+            to=to,
+            before=before,
+            steps=steps,
+            out_of_order=out_of_order,
+            show_plan=True,
+            json=json,
+        )
+    )
+
+
+@app.command()
+def status(databases: Databases = None, settings: Settings = None, json: Json = False) -> None:
+    """Show every migration, on the disk and in each database."""
+    from chronomig.commands import status as command
+
+    done(command.run(project(settings), databases=databases or [], json=json))
+
+
+@app.command()
+def sql(
+    migrations: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MIGRATION [MIGRATION]]", help="One migration, or the two ends of a range."),
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option("--database", metavar="ALIAS", help="The database whose SQL it is.")
+    ] = None,
+    backwards: Annotated[bool, typer.Option("--backwards", help="The SQL that undoes.")] = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Print the SQL of one migration, of a range, or of all that is pending; run nothing."""
+    from chronomig.commands import sql as command
+
+    done(
+        command.run(project(settings), migrations=migrations or [], database=database, backwards=backwards, json=json)
+    )
+
+
+@app.command()
+def history(databases: Databases = None, settings: Settings = None, json: Json = False) -> None:
+    """Show every event that a database recorded."""
+    from chronomig.commands import history as command
+
+    done(command.run(project(settings), databases=databases or [], json=json))
+
+
+def handle_errors(run: Callable[[], object]) -> int:
+    """Run the command line and return its exit code: one handler for all errors."""
+    try:
+        run()
+    except ChronomigError as error:
+        report(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        typer.echo("Stopped.", err=True)
+        return 130
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
+    except Exception:
+        traceback.print_exc()
+        typer.echo(versions(), err=True)
+        return 1
+    return 0
+
+
+def report(error: ChronomigError) -> None:
+    """Tell a person on stderr, and a machine, when it asked for JSON, on stdout."""
+    from chronomig import output
+
+    if "--json" in sys.argv:
+        output.say_json("error", error=output.error_as_json(error))
+    output.say_error(error)
+
+
+def versions() -> str:
+    """Return what a report of an unexpected error needs."""
+    import platform
+
+    import django
+
+    return (
+        "This is a mistake in chronomig. Please report it with the lines above and: "
+        f"chronomig {chronomig.__version__}, Django {django.__version__}, Python {platform.python_version()}, "
+        f"{platform.system()}."
+    )

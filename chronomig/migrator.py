@@ -1,0 +1,139 @@
+"""Take one database to where it is wanted: lock, adopt, plan, prepare, tell receivers, execute, settle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from chronomig.config import OutOfOrder
+from chronomig.errors import Interrupted, Refused
+from chronomig.executor import Executor, Prepared, Result, States, Watcher, prepare
+from chronomig.history import Event, Kind
+from chronomig.interrupts import stopping_at_an_edge
+from chronomig.lock import Holder, locked
+from chronomig.plan import Applied, Plan, Record, Step
+from chronomig.project import Database
+from chronomig.signals import SignalPlan, send_post_migrate, send_pre_migrate
+
+Wanted = Callable[[Database, Record], Collection[str] | None]
+"""What a database shall have; None is everything that has a file."""
+
+
+class Reporter(Watcher, Protocol):
+    """Hears what a run does."""
+
+    def waiting(self, database: Database, holder: Holder) -> None: ...
+    def adopted(self, database: Database, applied: Sequence[Applied]) -> None: ...
+    def moved(self, database: Database, result: Result) -> None: ...
+    def finishing_first(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Journey:
+    """One database, where it stands, and the way from there."""
+
+    database: Database
+    record: Record
+    plan: Plan
+    adoptable: tuple[Applied, ...]
+
+    @property
+    def is_needed(self) -> bool:
+        return bool(self.plan or self.adoptable or not self.record.settled)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What was chosen for a run, the same for all its databases."""
+
+    wanted: Wanted = field(default=lambda database, record: None)
+    out_of_order: OutOfOrder | None = None
+    fake: bool = False
+    wait_seconds: float = 0
+    """How long to wait for another process; 0 waits without end."""
+    verbosity: int = 1
+    interactive: bool = False
+
+
+def plan_journey(database: Database, choices: Choices) -> Journey:
+    """Plan, reading only; raise what refuses a plan."""
+    record = database.record()
+    wanted = choices.wanted(database, record)
+    adoptable = tuple(one for one in record.applied if one.how == Kind.ADOPTED and one.at is None)
+    return Journey(database, record, database.plan(record, wanted, choices.out_of_order), adoptable)
+
+
+def load_journey(journey: Journey, *, fake: bool = False) -> list[Prepared]:
+    """Load the code of the plan, so that what cannot run is refused before anything does."""
+    return prepare(journey.plan, journey.database.set.load, fake=fake)
+
+
+def migrate(journey: Journey, choices: Choices, reporter: Reporter) -> Iterator[Result]:
+    """
+    Yield what moves, after each commit.
+
+    The plan is made again inside the lock; raise Refused when it is not the one that was shown.
+    """
+    if not journey.is_needed:
+        return
+    database = journey.database
+    with locked(
+        database.connection,
+        timeout=choices.wait_seconds,
+        on_wait=lambda holder: reporter.waiting(database, holder),
+    ):
+        now = plan_journey(database, choices)
+        refuse_surprise(journey, now)
+        prepared = load_journey(now, fake=choices.fake)
+        if adopted := database.adopt():
+            reporter.adopted(database, adopted)
+        yield from _run(now, prepared, choices, reporter)
+
+
+def refuse_surprise(shown: Journey, now: Journey) -> None:
+    """Another process may have come first: less to do is welcome, other things to do are not."""
+    surprising = [step for step in now.plan if step not in shown.plan.steps and not step.resumed]
+    if surprising:
+        raise Refused(
+            f"The database {now.database.alias!r} changed while this command waited.",
+            cause="Now it would also move: " + ", ".join(step.name for step in surprising),
+            next_step="Run the command again to see the new plan.",
+        )
+
+
+def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter: Reporter) -> Iterator[Result]:
+    database = journey.database
+    states = database.states(journey.record)
+    executor = Executor(database.connection, database.history, states, reporter)
+    sent = {"alias": database.alias, "verbosity": choices.verbosity, "interactive": choices.interactive}
+    left = [one.step for one in prepared]
+    try:
+        with stopping_at_an_edge(executor, reporter.finishing_first):
+            prepared, signal_plan = send_pre_migrate(prepared, state=states.current, **sent)  # type: ignore[arg-type]
+            for result in executor.execute(prepared, fake=choices.fake):
+                left.pop(0)
+                reporter.moved(database, result)
+                yield result
+            _settle(database, signal_plan, states, sent)
+    except KeyboardInterrupt:
+        raise stopped(database, left) from None
+
+
+def _settle(database: Database, plan: SignalPlan, states: States, sent: dict[str, object]) -> None:
+    send_post_migrate(plan, state=states.current, **sent)  # type: ignore[arg-type]
+    database.history.ensure_table()
+    database.history.write(Event(Kind.SETTLED, ""))
+
+
+def stopped(database: Database, left: Sequence[Step]) -> Interrupted:
+    """Say where the database stands after a stop."""
+    record = database.history.read()
+    last = f"after {record.applied[-1].name}" if record.applied else "at zero"
+    half = record.half_done
+    where = f"in the middle of {half.name}, {half.done} operations in effect" if half else last
+    return Interrupted(
+        f"Stopped. The database {database.alias!r} stands {where}.",
+        cause=f"Left to do: {', '.join(step.name for step in left)}." if left else "All migrations had moved.",
+        next_step="Run the same command again to go on.",
+    )

@@ -1,0 +1,299 @@
+"""
+Plan, Result, Status -> text and JSON.
+
+Plain, stable lines when the output is no terminal; colour and tables when it is. Results go to stdout, progress and
+messages to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import IO, Any
+
+from chronomig.errors import ChronomigError
+from chronomig.executor import Failed, Result
+from chronomig.history import Event
+from chronomig.lock import Holder
+from chronomig.migrator import Journey
+from chronomig.plan import Applied, Direction, Step
+from chronomig.project import Database
+from chronomig.status import Line, State, Status
+
+COLOURS = {
+    State.APPLIED: "green",
+    State.PENDING: "yellow",
+    State.HALF_DONE: "bold red",
+    State.MISSING: "red",
+    State.FUTURE: "magenta",
+}
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """Print a line; a reader who went away does not stop what runs."""
+    stream = sys.stderr if err else sys.stdout
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        silence(stream)
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+
+
+def silence(stream: IO[str]) -> None:
+    """Send what follows nowhere, at the descriptor too, so that closing it cannot fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def say_json(kind: str, **content: object) -> None:
+    """Print one object with its schema."""
+    say(json.dumps({"schema": f"chronomig.{kind}/1", **content}, default=to_json))
+
+
+def to_json(value: object) -> object:
+    if isinstance(value, datetime):
+        return iso(value)
+    raise TypeError(f"{value!r} has no JSON form")
+
+
+def iso(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def is_terminal(stream: IO[str]) -> bool:
+    """Whether colours, tables and bars make sense there."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def seconds(milliseconds: int | None) -> str:
+    return "" if milliseconds is None else f"{milliseconds / 1000:.2f} s"
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def heading(database: Database) -> str:
+    return f"{database.alias} ({database.connection.vendor}, set {database.set.name})"
+
+
+# -- errors ---------------------------------------------------------------------------------------------------------
+
+
+def say_error(error: ChronomigError) -> None:
+    """Print fact, cause and next step on stderr."""
+    say(f"Error: {error.fact}", err=True)
+    for line in error.cause.splitlines():
+        say(f"  {line.removeprefix('  ')}", err=True)
+    if isinstance(error, Failed):
+        say(f"  applied in this run: {names(error.done)}", err=True)
+        say(f"  left: {names(error.left)}", err=True)
+    if error.next_step:
+        say(f"  -> {error.next_step}", err=True)
+
+
+def names(steps: Iterable[Result | Step]) -> str:
+    return ", ".join(step.name for step in steps) or "none"
+
+
+def error_as_json(error: ChronomigError) -> dict[str, object]:
+    return {
+        "kind": type(error).__name__,
+        "fact": error.fact,
+        "cause": error.cause,
+        "next_step": error.next_step,
+        "exit_code": error.exit_code,
+    }
+
+
+# -- plans and runs -------------------------------------------------------------------------------------------------
+
+
+def say_plan(journey: Journey) -> None:
+    """Print what would move, in order."""
+    say(heading(journey.database))
+    for one in journey.adoptable:
+        say(f"  adopt  {one.name}")
+    for step in journey.plan:
+        say(f"  {step.direction:<5}  {step.name}{resumed(step)}")
+    for name in journey.plan.missing:
+        say(f"  stays  {name}  (applied, but without a file)")
+    if not journey.plan and not journey.adoptable:
+        say("  nothing to do")
+
+
+def resumed(step: Step) -> str:
+    return f"  (goes on; {step.resumed.done} operations in effect)" if step.resumed else ""
+
+
+def plan_as_json(journey: Journey) -> dict[str, object]:
+    return {
+        "alias": journey.database.alias,
+        "set": journey.database.set.name,
+        "adopt": [one.name for one in journey.adoptable],
+        "steps": [
+            {"name": step.name, "direction": step.direction, "resumed": bool(step.resumed)} for step in journey.plan
+        ],
+        "missing": list(journey.plan.missing),
+    }
+
+
+def result_as_json(result: Result) -> dict[str, object]:
+    return {
+        "name": result.name,
+        "direction": result.direction,
+        "event": result.kind,
+        "duration_ms": result.duration_ms,
+    }
+
+
+def verb(result: Result) -> str:
+    if result.kind == "faked":
+        return "faked" if result.direction is Direction.UP else "unfaked"
+    return result.kind.value
+
+
+class PlainReporter:
+    """Says what a run does, a line each, after it happened."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+
+    def waiting(self, database: Database, holder: Holder) -> None:
+        say(f"{database.alias}: waiting for {holder}", err=True)
+
+    def adopted(self, database: Database, applied: Sequence[Applied]) -> None:
+        if not self.quiet:
+            for one in applied:
+                say(f"  adopted   {one.name}")
+
+    def moved(self, database: Database, result: Result) -> None:
+        if not self.quiet:
+            say(f"  {verb(result):<8}  {result.name}  {seconds(result.duration_ms)}")
+
+    def finishing_first(self) -> None:
+        say(
+            "Stopping after this migration, which cannot be rolled back as a whole; "
+            "press Ctrl-C again to stop in the middle of it.",
+            err=True,
+        )
+
+    def migration_begins(self, step: Step, number: int, total: int) -> None:
+        """Plain output tells results only."""
+
+    def operation_begins(self, step: Step, description: str, number: int, total: int) -> None:
+        """Plain output tells results only."""
+
+    def rows_touched(self, count: int) -> None:
+        """Plain output tells results only."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def reporter_for(*, quiet: bool) -> PlainReporter:
+    """Return the reporter that suits where the output goes."""
+    if quiet or not (is_terminal(sys.stdout) and is_terminal(sys.stderr)):
+        return PlainReporter(quiet=quiet)
+    from chronomig.terminal import ProgressReporter  # rich costs start-up time
+
+    return ProgressReporter()
+
+
+# -- status ---------------------------------------------------------------------------------------------------------
+
+
+def say_status(status: Status) -> None:
+    """Print both lists of one database."""
+    say(f"{status.alias} ({status.vendor}, set {status.set_name}): {summary(status)}")
+    if is_terminal(sys.stdout):
+        from chronomig.terminal import status_table
+
+        status_table(status)
+        return
+    width = max((len(line.name) for line in status.lines), default=0)
+    for line in status.lines:
+        say("  " + "  ".join(filter(None, [f"{line.state:<9}", f"{line.name:<{width}}", *details(line)])).rstrip())
+
+
+def summary(status: Status) -> str:
+    counts = [f"{count} {state}" for state in State if (count := status.counts[state])]
+    return ", ".join(counts) or "no migrations"
+
+
+def details(line: Line) -> list[str]:
+    """Return when, how long, and what is unusual."""
+    when = f"{line.at:%Y-%m-%d %H:%M:%S} UTC" if line.at else ""
+    how = line.how if line.how != "applied" else ""
+    flags = [how, "edited" if line.edited else "", "out of order" if line.out_of_order else "", line.note]
+    return [when, seconds(line.duration_ms), ", ".join(filter(None, flags))]
+
+
+def status_as_json(status: Status) -> dict[str, object]:
+    return {
+        "alias": status.alias,
+        "set": status.set_name,
+        "vendor": status.vendor,
+        "settled": status.settled,
+        "migrations": [line_as_json(line) for line in status.lines],
+    }
+
+
+def line_as_json(line: Line) -> Mapping[str, Any]:
+    return {
+        "name": line.name,
+        "state": line.state,
+        "how": line.how or None,
+        "at": line.at,
+        "duration_ms": line.duration_ms,
+        "edited": line.edited,
+        "out_of_order": line.out_of_order,
+        "note": line.note or None,
+    }
+
+
+# -- history --------------------------------------------------------------------------------------------------------
+
+
+def say_events(database: Database, events: Sequence[Event]) -> None:
+    """Print every event of one database, oldest first."""
+    say(f"{heading(database)}: {plural(len(events), 'event')}")
+    for event in events:
+        when = f"{event.at:%Y-%m-%d %H:%M:%S} UTC" if event.at else ""
+        parts = [
+            when,
+            f"{event.kind:<8}",
+            event.direction if event.name else "",
+            event.name,
+            seconds(event.duration_ms),
+        ]
+        say("  " + "  ".join(filter(None, [*parts, event.by, event.detail.replace("\n", " ")])))
+
+
+def event_as_json(event: Event) -> dict[str, object]:
+    return {
+        "event": event.kind,
+        "name": event.name or None,
+        "direction": event.direction,
+        "sha256": event.sha256 or None,
+        "origin": " ".join(event.origin) if event.origin else None,
+        "operation": event.operation,
+        "detail": event.detail or None,
+        "duration_ms": event.duration_ms,
+        "at": event.at,
+        "by": event.by,
+        "version": event.version,
+    }
+
+
+# -- questions ------------------------------------------------------------------------------------------------------
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal; anything but a yes is a no."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

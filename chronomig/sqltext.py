@@ -1,0 +1,65 @@
+"""The SQL of migrations, collected and not run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations import Migration as DjangoMigration
+
+from chronomig.executor import Move, States, fold, moves_of
+from chronomig.loading import Loaded
+from chronomig.plan import Direction
+from chronomig.state import ProjectState, run_backwards, run_forwards
+
+
+def sql_of(
+    connection: BaseDatabaseWrapper,
+    before: Sequence[Loaded],
+    migrations: Sequence[Loaded],
+    direction: Direction,
+) -> Iterator[tuple[Loaded, list[str]]]:
+    """
+    Yield (migration, statements) for *migrations* in the order in which they would run.
+
+    *before* is what is applied before the first of them, whatever the direction. The database is asked for names of
+    constraints where Django's schema editors ask for them; nothing in it changes.
+    """
+    state = States(before).current
+    bases: list[tuple[Loaded, ProjectState]] = []
+    for loaded in migrations:
+        bases.append((loaded, state))
+        state = fold(state, loaded)
+    for loaded, base in bases if direction is Direction.UP else reversed(bases):
+        yield loaded, collect(connection, loaded, base, direction)
+
+
+def collect(connection: BaseDatabaseWrapper, loaded: Loaded, base: ProjectState, direction: Direction) -> list[str]:
+    """Return the statements and comments of one migration; *base* is the state before it."""
+    with connection.schema_editor(collect_sql=True, atomic=loaded.atomic) as editor:
+        if loaded.overrides_execution and isinstance(loaded.source, DjangoMigration):
+            run = loaded.source.apply if direction is Direction.UP else loaded.source.unapply
+            run(base, editor, collect_sql=True)
+        else:
+            moves = moves_of(loaded, base)[0]
+            for move in moves if direction is Direction.UP else reversed(moves):
+                collect_one(editor, move, direction)
+    lines: list[str] = editor.collected_sql
+    if connection.features.can_rollback_ddl and loaded.atomic:
+        return [connection.ops.start_transaction_sql(), *lines, connection.ops.end_transaction_sql()]
+    return lines
+
+
+def collect_one(editor: BaseDatabaseSchemaEditor, move: Move, direction: Direction) -> None:
+    """Add one operation: a heading, then its statements, or why there are none."""
+    lines = editor.collected_sql
+    lines += ["--", f"-- {move.operation.describe()}", "--"]
+    if not move.operation.reduces_to_sql:
+        lines.append("-- THIS OPERATION CANNOT BE WRITTEN AS SQL")
+        return
+    count = len(lines)
+    run = run_forwards if direction is Direction.UP else run_backwards
+    run(move.operation, move.app_label, editor, move.before, move.after)
+    if len(lines) == count:
+        lines.append("-- (no-op)")

@@ -1,0 +1,95 @@
+"""Both lists, of the files and of the database, side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from chronomig.plan import Record
+from chronomig.project import Database
+
+
+class State(StrEnum):
+    """Where one migration stands."""
+
+    APPLIED = "applied"
+    PENDING = "pending"
+    HALF_DONE = "half done"
+    MISSING = "missing"
+    """Applied, without a file, older than the newest file."""
+    FUTURE = "future"
+    """Applied, without a file, newer than every file: a newer release ran here."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One migration in one database."""
+
+    name: str
+    state: State
+    how: str = ""
+    """The event that counts: applied, faked, adopted."""
+    at: datetime | None = None
+    duration_ms: int | None = None
+    edited: bool = False
+    out_of_order: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """One database."""
+
+    alias: str
+    set_name: str
+    vendor: str
+    lines: tuple[Line, ...]
+    settled: bool
+
+    @property
+    def counts(self) -> Counter[State]:
+        return Counter(line.state for line in self.lines)
+
+
+def status_of(database: Database) -> Status:
+    """Read both lists; writes nothing."""
+    record = database.record()
+    lines = sorted(_lines(database, record), key=lambda line: line.name)
+    return Status(
+        database.alias, database.set.name, database.connection.vendor, tuple(lines), record.settled
+    )  # fmt: skip
+
+
+def _lines(database: Database, record: Record) -> Iterator[Line]:
+    timeline = database.set.timeline
+    newest = timeline.newest.name if timeline.newest else ""
+    edited = database.edited(record.applied)
+    late = applied_late(record)
+    half = record.half_done
+    if half is not None:
+        note = f"{half.done} operations in effect, on its way {half.direction}"
+        yield Line(half.name, State.HALF_DONE, at=half.at, note=note)
+    for one in record.applied:
+        known = one.name in timeline.by_name
+        state = State.APPLIED if known else State.FUTURE if one.name > newest else State.MISSING
+        note = "to be adopted from django_migrations" if one.at is None else ""
+        yield Line(
+            one.name, state, one.how, one.at, one.duration_ms, one.name in edited, one.name in late, note
+        )  # fmt: skip
+    last = max(record.names, default="")
+    for name in timeline.names:
+        if name not in record.names and (half is None or name != half.name):
+            yield Line(name, State.PENDING, out_of_order=name < last)
+
+
+def applied_late(record: Record) -> frozenset[str]:
+    """Return the names that were applied after a newer one."""
+    late, newest = set(), ""
+    for name in record.names:
+        if name < newest:
+            late.add(name)
+        newest = max(newest, name)
+    return frozenset(late)
