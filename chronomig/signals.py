@@ -10,9 +10,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib import import_module
 
+from django.apps import apps
 from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
 from django.db.migrations.operations.base import Operation
+from django.utils.module_loading import module_has_submodule
 
 from chronomig.executor import Prepared
 from chronomig.loading import Labelled, Loaded
@@ -54,10 +57,18 @@ def send_pre_migrate(
     prepared: Sequence[Prepared], alias: str, state: ProjectState, *, verbosity: int, interactive: bool
 ) -> tuple[list[Prepared], SignalPlan]:
     """Send pre_migrate; return the steps with what receivers inserted, and the plan that they saw."""
+    register_receivers()
     plan = plan_for_receivers(prepared)
     emit_pre_migrate_signal(verbosity, interactive, alias, stdout=sys.stderr, apps=state.apps, plan=plan)
     seen = iter(plan)
     return [take_over(one, seen) for one in prepared], plan
+
+
+def register_receivers() -> None:
+    """Import every app's management module: that is where apps connect receivers (Django's migrate does it too)."""
+    for app in apps.get_app_configs():
+        if module_has_submodule(app.module, "management"):
+            import_module(".management", app.name)
 
 
 def take_over(one: Prepared, plan: Iterator[tuple[PlannedMigration, bool]]) -> Prepared:

@@ -11,7 +11,7 @@ from chronomig.commands.targets import wanted_from
 from chronomig.config import OutOfOrder
 from chronomig.errors import ChronomigError, Refused
 from chronomig.executor import Failed, Result
-from chronomig.migrator import Choices, Journey, load_journey, migrate, plan_journey
+from chronomig.migrator import Choices, Journey, Wanted, load_journey, migrate, plan_journey
 from chronomig.project import Project
 
 
@@ -22,6 +22,7 @@ def run(
     to: str | None = None,
     before: str | None = None,
     steps: int | None = None,
+    wanted: Wanted | None = None,
     show_plan: bool = False,
     fake: bool = False,
     check: bool = False,
@@ -32,10 +33,14 @@ def run(
     json: bool = False,
     verbosity: int = 1,
 ) -> int:
-    """Plan all databases, refuse or ask, then move one after the other; return the exit code."""
+    """
+    Plan all databases, refuse or ask, then move one after the other; return the exit code.
+
+    *wanted* stands in for the three targets where a front door has its own way to say one.
+    """
     chosen = project.choose_databases(databases)
     choices = Choices(
-        wanted=wanted_from(to, before, steps, chosen),
+        wanted=wanted or wanted_from(to, before, steps, chosen),
         out_of_order=out_of_order,
         fake=fake,
         wait_seconds=project.config.database_timeout if wait_seconds is None else wait_seconds,

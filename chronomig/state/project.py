@@ -8,6 +8,9 @@ from django.db.migrations.state import ProjectState as DjangoProjectState
 
 
 class ProjectState(DjangoProjectState):
+    def clone(self) -> ProjectState:
+        return ProjectState({key: model.clone() for key, model in self.models.items()}, set(self.real_apps))
+
     def after(self, app_label: str, operation: Operation) -> ProjectState:
         """Return the state after *operation*; this one stays as it is."""
         state = self.clone()
