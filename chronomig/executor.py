@@ -22,7 +22,7 @@ from django.db.migrations import operations as ops
 from django.db.migrations.operations.base import Operation
 
 from chronomig.errors import ChronomigError, ExecutionError, Refused
-from chronomig.history import Event, History, Kind, keep_in_step
+from chronomig.history import Event, History, Kind, ensure_django_table, keep_in_step
 from chronomig.loading import Loaded
 from chronomig.plan import Direction, HalfDone, Plan, Step
 from chronomig.state import ProjectState, run_backwards, run_forwards
@@ -183,6 +183,8 @@ class Executor:
         """Yield a Result after each commit; raise Failed, which knows what came before it."""
         done: list[Result] = []
         self.history.ensure_table()
+        if any(one.loaded.origin for one in prepared):
+            ensure_django_table(self.connection)
         for index, one in enumerate(prepared):
             self.between_migrations()
             self.watcher.migration_begins(one.step, index + 1, len(prepared))
@@ -273,6 +275,7 @@ class Run:
                 self._run_own_code(editor, base) if self.one.loaded.overrides_execution else self._run(editor, base)
             )
             # Django runs these when the editor closes; the event has to come after them, in the same transaction.
+            self.operation = "Statements that wait for the end of the migration"
             run_deferred(editor)
             duration = round((time.monotonic() - began) * 1000)
             if not self.stepwise:
@@ -286,6 +289,7 @@ class Run:
         return duration
 
     def _record(self, kind: Kind, duration_ms: int) -> None:
+        self.operation = "Recording it"
         self.history.write(event_of(self.one, kind, duration_ms))
         if self.one.loaded.origin is not None:
             keep_in_step(self.connection, self.one.loaded.origin.key, self.one.step.direction)

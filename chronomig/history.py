@@ -273,6 +273,11 @@ def django_applied(connection: BaseDatabaseWrapper) -> set[tuple[str, str]]:
         raise unreachable(connection, error) from error
 
 
+def ensure_django_table(connection: BaseDatabaseWrapper) -> None:
+    """Create ``django_migrations`` if it is not there. Not inside a migration's transaction."""
+    MigrationRecorder(connection).ensure_schema()
+
+
 def keep_in_step(connection: BaseDatabaseWrapper, origin: tuple[str, str], direction: Direction) -> None:
     """Record a vendored migration in ``django_migrations`` too, so that Django's own tools keep telling the truth."""
     recorder = MigrationRecorder(connection)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import IO, Any
 
@@ -90,13 +90,16 @@ def say_error(error: ChronomigError) -> None:
     for line in error.cause.splitlines():
         say(f"  {line.removeprefix('  ')}", err=True)
     if isinstance(error, Failed):
-        say(f"  applied in this run: {names(error.done)}", err=True)
+        say(f"  moved in this run: {names(error.done)}", err=True)
         say(f"  left: {names(error.left)}", err=True)
     if error.next_step:
         say(f"  -> {error.next_step}", err=True)
 
 
-def names(steps: Iterable[Result | Step]) -> str:
+def names(steps: Sequence[Result | Step]) -> str:
+    """List a few names in full, of many the first and the last."""
+    if len(steps) > 4:
+        return f"{len(steps)} migrations, from {steps[0].name} to {steps[-1].name}"
     return ", ".join(step.name for step in steps) or "none"
 
 

@@ -1,0 +1,248 @@
+"""
+What makemigrations would write: drafts, in memory, each of them loaded once before it is written.
+
+For each set: what reusable apps bring, then what changed in the models. Where a reusable app builds on a model of
+the project's own (its user model, say), the own models come between.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from django.apps import apps
+from django.db.migrations.questioner import MigrationQuestioner
+from django.db.migrations.state import ProjectState as DjangoProjectState
+
+from chronomig.checks import own_migration_modules
+from chronomig.detect import ModelKey, detect, key_of, members_of, optimized, referred_to, wanted_state
+from chronomig.errors import Refused, UsageError
+from chronomig.executor import States, fold
+from chronomig.loading import Labelled, Loaded
+from chronomig.plan import Record
+from chronomig.project import MigrationSet, Project
+from chronomig.state import ProjectState
+from chronomig.timeline import Entry, format_stamp, parse_stamp, stamps_from
+from chronomig.vendor import Template, Templates, vendor
+from chronomig.writer import HEADER_PATTERN, clean_slug, format_text, render, slug_for
+
+
+class DraftKind(StrEnum):
+    VENDORED = "vendored"
+    DETECTED = "detected"
+    EMPTY = "empty"
+    UPDATED = "updated"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One file that would be written."""
+
+    kind: DraftKind
+    entry: Entry
+    loaded: Loaded
+
+    @property
+    def descriptions(self) -> list[str]:
+        """Say what each operation does, with Django's symbol for its kind."""
+        return [operation.formatted_description() for _, operation in self.loaded.operations]
+
+
+@dataclass
+class SetDraft:
+    """All that would be written for one set, growing as it is drafted."""
+
+    set: MigrationSet
+    state: ProjectState
+    newest: str | None
+    drafts: list[Draft] = field(default_factory=list)
+    edited_upstream: list[tuple[str, str]] = field(default_factory=list)
+    """(name, diff) of vendored files whose upstream text changed."""
+
+    def stamp(self) -> str:
+        """Return the next stamp: consecutive seconds within one run."""
+        if self.drafts:
+            return format_stamp(parse_stamp(self.drafts[-1].entry.stamp) + timedelta(seconds=1))
+        return stamps_from(self.newest, datetime.now(UTC))
+
+    def add(self, kind: DraftKind, entry: Entry) -> None:
+        """Load *entry*, so that a file that cannot be loaded is never written, and fold it."""
+        loaded = self.set.loader.load(entry)
+        self.drafts.append(Draft(kind, entry, loaded))
+        self.state = fold(self.state, loaded)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What was chosen for a run."""
+
+    asking: MigrationQuestioner
+    name: str | None = None
+    header: bool = True
+    vendor: bool = True
+
+
+def begin(migration_set: MigrationSet) -> SetDraft:
+    """Start at the head of the files."""
+    timeline = migration_set.timeline
+    state = States(migration_set.loader.load_all(timeline)).current
+    return SetDraft(migration_set, state, timeline.newest.stamp if timeline.newest else None)
+
+
+def draft_changes(project: Project, migration_set: MigrationSet, choices: Choices) -> SetDraft:
+    """Draft what reusable apps bring and what changed in the models; raise Refused, LoadError."""
+    refuse_own_migrations(project)
+    found = begin(migration_set)
+    templates = Templates(migration_set, project.own_apps())
+    found.edited_upstream = list(templates.edited_upstream())
+    members = members_of(migration_set, templates.apps)
+    new = templates.new() if choices.vendor else []
+    later = templates.needs_detected(new)
+    add_vendored(found, [template for template in new if template not in later])
+    if later:
+        ready = without(members, {template.key[0] for template in later}, found.state)
+        add_detected(project, found, ready, choices)
+        add_vendored(found, later)
+    left_out = {template.key[0] for template in templates.new()} if not choices.vendor else set()
+    wanted = without(members, left_out, found.state) if left_out else wanted_state(members)
+    add_detected(project, found, wanted, choices)
+    return found
+
+
+def refuse_own_migrations(project: Project) -> None:
+    """Two sources of truth for one table end in tears: raise Refused."""
+    found = dict(own_migration_modules(project))
+    if found:
+        module = next(iter(found.values()))
+        raise Refused(
+            f"The project's own apps have migrations of Django's own: {', '.join(found)}; nothing was written.",
+            cause="Their models would be created a second time in the timeline.",
+            next_step=(
+                f"If no database has them, delete {module.replace('.', '/')} and the like, then run it again."
+            ),
+        )
+
+
+def add_vendored(found: SetDraft, templates: Sequence[Template]) -> None:
+    for template in templates:
+        found.add(DraftKind.VENDORED, vendor(template, found.stamp(), found.set))
+
+
+def add_detected(project: Project, found: SetDraft, wanted: DjangoProjectState, choices: Choices) -> None:
+    operations = detect(found.state, wanted, choices.asking)
+    if operations:
+        first = not any(loaded.origin is None for loaded in _all_loaded(found))
+        slug = choices.name or slug_for(operations, first=first)
+        found.add(DraftKind.DETECTED, written(project, found, slug, operations, header=choices.header))
+
+
+def _all_loaded(found: SetDraft) -> Iterator[Loaded]:
+    yield from found.set.loader.load_all(found.set.timeline)
+    yield from (draft.loaded for draft in found.drafts)
+
+
+def written(project: Project, found: SetDraft, slug: str, operations: Sequence[Labelled], *, header: bool) -> Entry:
+    """Return the entry of a file with *operations*, formatted as the user formats code."""
+    path = found.set.directory / f"{found.stamp()}_{slug}.py"
+    return Entry(path.stem, path, format_text(render(operations, header=header), path, project.root).encode())
+
+
+def without(members: Collection[ModelKey], waiting: Collection[str], head: ProjectState) -> DjangoProjectState:
+    """Return the wanted state of all models but those of the apps *waiting*, and those that refer to them."""
+    wanted = wanted_state(members)
+    left_out = {key for key in wanted.models if key[0] in waiting}
+    while more := {key for key in wanted.models if key not in left_out and refers_to(key, left_out)}:
+        left_out |= more
+    kept = {key: model for key, model in wanted.models.items() if key not in left_out}
+    there = {key: model for key, model in head.plain().models.items() if key in left_out}
+    return DjangoProjectState({**kept, **there})
+
+
+def refers_to(key: ModelKey, targets: Collection[ModelKey]) -> bool:
+    """Whether the model *key* cannot stand without one of *targets*."""
+    return any(key_of(other) in targets for other in referred_to(apps.get_model(*key)))
+
+
+def draft_empty(project: Project, migration_set: MigrationSet, choices: Choices) -> SetDraft:
+    """Draft one migration without operations."""
+    found = begin(migration_set)
+    entry = written(project, found, choices.name or "custom", [], header=choices.header)
+    found.add(DraftKind.EMPTY, entry)
+    return found
+
+
+def draft_update(project: Project, migration_set: MigrationSet, choices: Choices) -> SetDraft:
+    """Draft the newest file anew, with what changed since; raise UsageError or Refused where it must stay."""
+    newest = migration_set.timeline.newest
+    if newest is None:
+        raise UsageError(f"The set {migration_set.name!r} has no migration to update.")
+    loaded = migration_set.loader.load(newest)
+    refuse_update(project, migration_set, loaded, newest)
+    found = begin(migration_set)
+    templates = Templates(migration_set, project.own_apps())
+    operations = detect(found.state, wanted_state(members_of(migration_set, templates.apps)), choices.asking)
+    if operations:
+        slug = choices.name or newest.slug
+        path = migration_set.directory / f"{newest.stamp}_{slug}.py"
+        text = render(optimized([*loaded.operations, *operations]), header=choices.header)
+        entry = Entry(path.stem, path, format_text(text, path, project.root).encode())
+        found.drafts.append(Draft(DraftKind.UPDATED, entry, migration_set.loader.load(entry)))
+    return found
+
+
+def refuse_update(project: Project, migration_set: MigrationSet, loaded: Loaded, newest: Entry) -> None:
+    """A file that databases have, that came from elsewhere, or that a hand wrote is not rewritten."""
+    applied = [
+        database.alias
+        for database in project.databases.values()
+        if database.set.name == migration_set.name and is_recorded(database.record(), newest.name)
+    ]
+    reason = (
+        f"it is applied to {', '.join(applied)}"
+        if applied
+        else "it is vendored"
+        if loaded.origin
+        else "it holds comments or code that rewriting would lose"
+        if has_handwriting(newest.source.decode())
+        else ""
+    )
+    if reason:
+        raise Refused(
+            f"{newest.name} is not updated: {reason}.",
+            next_step="Run makemigrations without --update to write a new file.",
+        )
+
+
+def is_recorded(record: Record, name: str) -> bool:
+    return name in record.names or (record.half_done is not None and record.half_done.name == name)
+
+
+def has_handwriting(text: str) -> bool:
+    """Whether a file has more than what makemigrations writes."""
+    tree = ast.parse(text)
+    plain = (ast.Import, ast.ImportFrom)
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            if any(not isinstance(line, ast.Assign) for line in node.body):
+                return True
+        elif not isinstance(node, plain):
+            return True
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
+    return any(not HEADER_PATTERN.fullmatch(comment) for comment in comments)
+
+
+def checked_name(name: str | None) -> str | None:
+    """Return the slug that a user typed; raise UsageError for what no name can hold."""
+    if name is not None and (clean_slug(name) != name or len(name) > 100):
+        raise UsageError(
+            f"{name!r} is not a slug.",
+            cause="A slug has lower-case ASCII letters, digits and underscores, 100 at most.",
+            next_step=f"Try --name {clean_slug(name)[:100]}.",
+        )
+    return name

@@ -1,0 +1,169 @@
+"""
+Which operations lead from the head of a set to the models: Django's autodetector, its result in one list.
+
+The models of a set are those that a router lets into one of its databases, and those that they refer to: a foreign
+key can only be rendered together with its target. Operations on a model that a router keeps away from a database do
+nothing there, because Django's operations ask the router when they run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import redirect_stdout
+
+from django.apps import apps
+from django.core.management.base import OutputWrapper
+from django.db import models, router
+from django.db.migrations.autodetector import MigrationAutodetector
+from django.db.migrations.migration import Migration as DjangoMigration
+from django.db.migrations.optimizer import MigrationOptimizer
+from django.db.migrations.questioner import (
+    InteractiveMigrationQuestioner,
+    MigrationQuestioner,
+    NonInteractiveMigrationQuestioner,
+)
+from django.db.migrations.state import ProjectState as DjangoProjectState
+
+from chronomig.errors import Refused
+from chronomig.loading import Labelled
+from chronomig.project import MigrationSet
+from chronomig.state import ProjectState
+
+ModelKey = tuple[str, str]
+"""(app label, lower-case model name)"""
+
+
+class InOrder(dict[str, list[DjangoMigration]]):
+    """What the autodetector builds, per app; remembers the order over all apps, which is a valid one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_order: list[DjangoMigration] = []
+
+    def setdefault(self, app_label: str, default: list[DjangoMigration]) -> list[DjangoMigration]:  # type: ignore[override]
+        """Called once for each migration that the autodetector has built, just before it is appended."""
+        owner = self
+
+        class Appending(list[DjangoMigration]):
+            def append(self, migration: DjangoMigration) -> None:
+                owner.in_order.append(migration)
+                super().append(migration)
+
+        return super().setdefault(app_label, Appending(default))
+
+
+class FlatAutodetector(MigrationAutodetector):
+    """Django's autodetector; ``migrations`` keeps the order in which they were built across apps."""
+
+    _built: InOrder
+
+    @property
+    def migrations(self) -> InOrder:
+        return self._built
+
+    @migrations.setter
+    def migrations(self, value: object) -> None:
+        """Django assigns an empty dict when it begins to build."""
+        self._built = InOrder()
+
+    def flat(self) -> list[Labelled]:
+        """Return [(app label, operation), ...] in an order that runs."""
+        self._detect_changes()  # type: ignore[attr-defined]  # changes() needs a graph, and would cut by app
+        return [(one.app_label, operation) for one in self.migrations.in_order for operation in one.operations]
+
+
+class Unasked(NonInteractiveMigrationQuestioner):
+    """Refuses where Django's would end the process or write a default that nobody gave."""
+
+    def __init__(self) -> None:
+        super().__init__(log=lambda message: None)
+
+    def refuse(self, field_name: str, model_name: str, reason: str) -> None:
+        raise Refused(
+            f"{model_name}.{field_name}: {reason}; nothing was written.",
+            cause="The rows that exist need a value, and nobody may be asked.",
+            next_step="Give the field a default or null=True, or run it on a terminal, without --no-input.",
+        )
+
+    def ask_not_null_addition(self, field_name: str, model_name: str) -> None:
+        self.refuse(field_name, model_name, "a field that is not null needs a default to be added")
+
+    def ask_not_null_alteration(self, field_name: str, model_name: str) -> None:
+        self.refuse(field_name, model_name, "a nullable field needs a default to be made not null")
+
+    def ask_auto_now_add_addition(self, field_name: str, model_name: str) -> None:
+        self.refuse(field_name, model_name, "a field with auto_now_add needs a default to be added")
+
+
+def questioner(*, interactive: bool) -> MigrationQuestioner:
+    """Return Django's questioner, its prompts on stderr, or one that refuses to ask."""
+    if interactive:
+        return InteractiveMigrationQuestioner(prompt_output=OutputWrapper(sys.stderr))
+    return Unasked()
+
+
+def detect(head: ProjectState, wanted: DjangoProjectState, asking: MigrationQuestioner) -> list[Labelled]:
+    """Return the operations from *head* to *wanted*; raise Refused when a question stays unanswered."""
+    # The autodetector pops options out of the states it is given (autodetector.py, generate_created_models).
+    detector = FlatAutodetector(head.plain(), wanted.clone(), asking)
+    try:
+        with redirect_stdout(sys.stderr):
+            return detector.flat()
+    except (EOFError, SystemExit) as error:
+        raise Refused(
+            "makemigrations was left without an answer; nothing was written.",
+            next_step="Run it on a terminal, or change the models so that there is nothing to ask.",
+        ) from error
+
+
+def wanted_state(members: Collection[ModelKey]) -> DjangoProjectState:
+    """Return the state of the models as the code has them, of those in *members*."""
+    state = DjangoProjectState.from_apps(apps)
+    return DjangoProjectState({key: model for key, model in state.models.items() if key in members})
+
+
+def members_of(migration_set: MigrationSet, vendored_apps: Collection[str]) -> set[ModelKey]:
+    """Return the models of a set: allowed by a router, of a vendored app, or referred to by one of these."""
+    every = apps.get_models(include_swapped=True)
+    todo = [model for model in every if is_allowed(model, migration_set) or model._meta.app_label in vendored_apps]
+    found: set[ModelKey] = set()
+    while todo:
+        model = todo.pop()
+        if key_of(model) not in found:
+            found.add(key_of(model))
+            todo.extend(referred_to(model))
+    return found
+
+
+def is_allowed(model: type[models.Model], migration_set: MigrationSet) -> bool:
+    return any(router.allow_migrate_model(alias, model) for alias in migration_set.aliases)
+
+
+def key_of(model: type[models.Model]) -> ModelKey:
+    return model._meta.app_label, str(model._meta.model_name)
+
+
+def referred_to(model: type[models.Model]) -> Iterator[type[models.Model]]:
+    """Yield the models that *model* cannot be rendered without."""
+    for base in model.__mro__[1:]:
+        if isinstance(base, type) and issubclass(base, models.Model) and hasattr(base, "_meta"):
+            if not base._meta.abstract:
+                yield base
+    for field in (*model._meta.local_fields, *model._meta.local_many_to_many):
+        for target in (getattr(field.remote_field, "model", None), getattr(field.remote_field, "through", None)):
+            if isinstance(target, type) and not target._meta.auto_created:
+                yield target
+
+
+def optimized(operations: list[Labelled]) -> list[Labelled]:
+    """Return *operations* with each run of one app reduced by Django's optimizer."""
+    result: list[Labelled] = []
+    run: list[Labelled] = []
+    for labelled in [*operations, ("", None)]:
+        if run and labelled[0] != run[0][0]:
+            label = run[0][0]
+            result += [(label, one) for one in MigrationOptimizer().optimize([op for _, op in run], label)]
+            run = []
+        run.append(labelled)  # type: ignore[arg-type]
+    return result
