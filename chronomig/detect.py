@@ -147,9 +147,8 @@ def key_of(model: type[models.Model]) -> ModelKey:
 def referred_to(model: type[models.Model]) -> Iterator[type[models.Model]]:
     """Yield the models that *model* cannot be rendered without."""
     for base in model.__mro__[1:]:
-        if isinstance(base, type) and issubclass(base, models.Model) and hasattr(base, "_meta"):
-            if not base._meta.abstract:
-                yield base
+        if hasattr(base, "_meta") and not base._meta.abstract:
+            yield base
     for field in (*model._meta.local_fields, *model._meta.local_many_to_many):
         for target in (getattr(field.remote_field, "model", None), getattr(field.remote_field, "through", None)):
             if isinstance(target, type) and not target._meta.auto_created:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from django.db.migrations.operations import CreateModel
 from django.db.migrations.writer import OperationWriter
 
 import chronomig
@@ -69,10 +70,7 @@ def slug_for(operations: Sequence[Labelled], *, first: bool) -> str:
     """Return a good slug: 'initial' for a set's first models, else what the operations say of themselves."""
     fragments = [operation.migration_name_fragment for _, operation in operations]
     named = [clean_slug(fragment) for fragment in fragments if fragment]
-    creates = all(
-        type(operation).__name__ in ("CreateModel", "AddIndex", "AddConstraint") for _, operation in operations
-    )
-    if first and creates and len(named) > 1:
+    if first and len(named) > 1 and isinstance(operations[0][1], CreateModel):
         return "initial"
     if not named:
         return "initial" if first else "custom"
@@ -137,15 +135,16 @@ def put_in_place(entries: Sequence[Entry]) -> None:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Put *content* at *path*; a reader sees all of it or nothing."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        os.chmod(temporary, path.stat().st_mode if path.exists() else 0o666 & ~current_umask())
-        os.replace(temporary, path)
+        temporary.chmod(path.stat().st_mode if path.exists() else 0o666 & ~current_umask())
+        temporary.replace(path)
     except BaseException:
         with suppress(OSError):
-            os.unlink(temporary)
+            temporary.unlink()
         raise
 
 

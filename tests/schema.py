@@ -1,0 +1,39 @@
+"""A comparable description of a database's schema, on Django's own introspection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+OUR_TABLES = {"chronomig_history", "django_migrations", "sqlite_sequence"}
+
+
+def dump(connection: BaseDatabaseWrapper) -> dict[str, Any]:
+    """Return {table: {columns, constraints}} of every table but those of the migration frameworks."""
+    with connection.cursor() as cursor:
+        names = sorted(set(connection.introspection.table_names(cursor)) - OUR_TABLES)
+        return {name: {"columns": columns(connection, cursor, name), "constraints": constraints(connection, cursor, name)} for name in names}  # fmt: skip
+
+
+def columns(connection: BaseDatabaseWrapper, cursor: Any, table: str) -> list[list[str]]:
+    """Return [name, type, null, default] of each column, in order."""
+    return [
+        [one.name, kind(connection, one), str(one.null_ok), str(one.default)]
+        for one in connection.introspection.get_table_description(cursor, table)
+    ]
+
+
+def kind(connection: BaseDatabaseWrapper, one: Any) -> str:
+    size = one.display_size if connection.vendor != "sqlite" else ""
+    return f"{one.type_code} {size} {one.internal_size} {one.precision} {one.scale}"
+
+
+def constraints(connection: BaseDatabaseWrapper, cursor: Any, table: str) -> dict[str, Any]:
+    """Return what is known of each index and constraint; PostgreSQL 18 lists NOT NULL too, which columns tell."""
+    found = connection.introspection.get_constraints(cursor, table)
+    return {
+        name: {key: str(value) for key, value in sorted(one.items()) if key != "definition"}
+        for name, one in sorted(found.items())
+        if not name.endswith("_not_null")
+    }
