@@ -71,11 +71,11 @@ PYPROJECT_ONLY = frozenset({"settings", "python_path"})
 
 
 def find_root(start: Path) -> Path | None:
-    """Return the nearest directory at or above *start* that holds the project's configuration or manage.py."""
-    for directory in (start, *start.parents):
-        if "chronomig" in read_pyproject(directory) or (directory / "manage.py").is_file():
-            return directory
-    return None
+    """Return the nearest directory at or above *start* with a configuration, else the nearest with a manage.py."""
+    above = (start, *start.parents)
+    configured = (one for one in above if "chronomig" in read_pyproject(one))
+    managed = (one for one in above if (one / "manage.py").is_file())
+    return next(configured, None) or next(managed, None)
 
 
 def read_pyproject(root: Path) -> dict[str, Any]:

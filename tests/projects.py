@@ -136,7 +136,15 @@ class Project:
         """Run ``manage.py …``."""
         return self.run([sys.executable, "manage.py", *arguments], **options)
 
-    def run(self, command: Sequence[str], *, input: str | None = None, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Done:  # fmt: skip
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        input: str | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> Done:
+        """Run *command* to its end."""
         done = subprocess.run(
             command,
             cwd=cwd or self.root,

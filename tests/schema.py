@@ -13,7 +13,11 @@ def dump(connection: BaseDatabaseWrapper) -> dict[str, Any]:
     """Return {table: {columns, constraints}} of every table but those of the migration frameworks."""
     with connection.cursor() as cursor:
         names = sorted(set(connection.introspection.table_names(cursor)) - OUR_TABLES)
-        return {name: {"columns": columns(connection, cursor, name), "constraints": constraints(connection, cursor, name)} for name in names}  # fmt: skip
+        return {name: describe(connection, cursor, name) for name in names}
+
+
+def describe(connection: BaseDatabaseWrapper, cursor: Any, table: str) -> dict[str, Any]:
+    return {"columns": columns(connection, cursor, table), "constraints": constraints(connection, cursor, table)}
 
 
 def columns(connection: BaseDatabaseWrapper, cursor: Any, table: str) -> list[list[str]]:

@@ -1,0 +1,86 @@
+"""What can be run; `nox -l` lists it."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["tests", "lint", "types", "docs"]
+nox.needs_version = ">=2025.5"
+
+MATRIX = [
+    (python, django)
+    for python, versions in {"3.11": ["5.2"], "3.12": ["5.2", "6.0", "6.1"], "3.13": ["5.2", "6.0", "6.1"]}.items()
+    for django in versions
+]
+MINIMUMS = ["django==5.2", "pydantic==2.10", "typer==0.26.0", "gitpython==3.2.1"]
+
+
+@nox.session
+@nox.parametrize("python,django", MATRIX)
+def tests(session: nox.Session, django: str) -> None:
+    """Run the tests on one Python and Django; arguments go to pytest."""
+    session.install("-e", ".[test]", f"django~={django}.0")
+    session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("database", ["sqlite", "postgresql", "mariadb"])
+def databases(session: nox.Session, database: str) -> None:
+    """Run the tests on one database, which has to be there."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-n", "auto", "--db", database, *session.posargs)
+
+
+@nox.session
+def minimums(session: nox.Session) -> None:
+    """Run the core tests with the oldest versions that pyproject.toml allows."""
+    session.install("-e", ".[test]", *MINIMUMS)
+    session.run("pytest", "-n", "auto", "-m", "core", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    session.install("ruff>=0.14")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types."""
+    session.install("-e", ".[dev]")
+    session.run("mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    session.install("-e", ".[docs,example]")
+    session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure against stock Django and the bare SQL, as ratios in one run; arguments go to the benchmark."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel and use it, away from the source."""
+    session.install("build")
+    out = session.create_tmp()
+    session.run("python", "-m", "build", "--outdir", out, silent=True)
+    session.run("pip", "install", "--no-index", "--no-deps", "--find-links", out, "chronomig")
+    session.install("django>=5.2,<6.2", "pydantic>=2.10,<3", "typer>=0.26,<1", "gitpython>=3.2.1,<4", "pytest")
+    session.cd(out)
+    session.run("chronomig", "--version")
+    session.run("chronomig", "--help", silent=True)
+    session.run("django-admin", "startproject", "built", ".")
+    session.run("chronomig", "init")
+    session.run("chronomig", "makemigrations", silent=True)
+    session.run("chronomig", "migrate", silent=True)
+    session.run("chronomig", "migrate", "--check")
