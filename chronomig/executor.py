@@ -153,6 +153,7 @@ class States:
         return self.current
 
     def add(self, loaded: Loaded, state: ProjectState) -> None:
+        self.current.release()
         self.order.append(loaded)
         self._after.append(state)
 
@@ -303,6 +304,7 @@ class Run:
 
     def _run(self, editor: BaseDatabaseSchemaEditor, base: ProjectState) -> ProjectState:
         """Run the operations that are not in effect yet (up), or those that are (down), and return the last state."""
+        base.render()
         moves, state = moves_of(self.one.loaded, base)
         todo = to_do(moves, self.one)
         for index, move in enumerate(todo):
