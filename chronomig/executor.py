@@ -8,7 +8,7 @@ when it is done, and the next run goes on behind the last one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -18,7 +18,6 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration as DjangoMigration
-from django.db.migrations import operations as ops
 from django.db.migrations.operations.base import Operation
 
 from chronomig.errors import ChronomigError, ExecutionError, Refused
@@ -313,7 +312,7 @@ class Run:
             with self._transaction_of(move.operation):
                 self._run_one(editor, move)
                 if self.stepwise:
-                    run_deferred(editor, keep=tables_to_come(self.one, move.number))
+                    run_deferred(editor)
                     if index + 1 == len(todo) or todo[index + 1].number != move.number:
                         self._record_progress(move)
         return state
@@ -361,25 +360,9 @@ def to_do(moves: Sequence[Move], one: Prepared) -> list[Move]:
     return [move for move in reversed(moves) if move.number <= done]
 
 
-def run_deferred(editor: BaseDatabaseSchemaEditor, keep: Iterable[str] = ()) -> None:
-    """Run the editor's deferred statements, but for those that need one of the tables *keep*."""
-    keep = list(keep)
-    waiting = [sql for sql in editor.deferred_sql if any(mentions(sql, table) for table in keep)]
-    ready = [sql for sql in editor.deferred_sql if sql not in waiting]
-    editor.deferred_sql[:] = waiting
-    for sql in ready:
-        editor.execute(sql, None)
-
-
-def mentions(sql: object, table: str) -> bool:
-    references = getattr(sql, "references_table", None)
-    return bool(references and references(table))
-
-
-def tables_to_come(one: Prepared, number: int) -> list[str]:
-    """Return the tables that later operations of the same migration create."""
-    return [
-        operation.options.get("db_table") or f"{app_label}_{operation.name_lower}"
-        for app_label, operation in one.loaded.operations[number:]
-        if one.is_up and type(operation) is ops.CreateModel
-    ]
+def run_deferred(editor: BaseDatabaseSchemaEditor) -> None:
+    """Run the statements that the editor keeps for its end: foreign keys and indexes, mostly."""
+    statements = list(editor.deferred_sql)
+    editor.deferred_sql.clear()
+    for statement in statements:
+        editor.execute(statement, None)

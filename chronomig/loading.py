@@ -153,6 +153,7 @@ def execute(entry: Entry, set_name: str, origin: Origin | None) -> ModuleType:
         module.__package__ = package
         module.__name__ = f"{package}.{origin.name}"
     try:
+        entry.source.decode()
         exec(compile_entry(entry), module.__dict__)
     except Exception as error:
         raise LoadError(
@@ -175,11 +176,9 @@ def compile_entry(entry: Entry) -> CodeType:
 
 def describe_failure(error: Exception, entry: Entry) -> str:
     """Say what went wrong, and in which line of the file."""
+    if isinstance(error, UnicodeDecodeError) and error.object == entry.source:
+        return f"It is not UTF-8: {error.reason} at byte {error.start}."
     if isinstance(error, SyntaxError):
-        try:
-            entry.source.decode()
-        except UnicodeDecodeError as decoding:
-            return f"It is not UTF-8: {decoding.reason} at byte {decoding.start}."
         return f"Line {error.lineno}: {error.msg}: {(error.text or '').strip()}"
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == str(entry.path)]

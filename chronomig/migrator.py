@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from django.db import Error as DatabaseFault
 
 from chronomig.config import OutOfOrder
 from chronomig.errors import Interrupted, Refused
 from chronomig.executor import Executor, Prepared, Result, States, Watcher, prepare
-from chronomig.history import Event, Kind
+from chronomig.history import Event, Kind, unreachable
 from chronomig.interrupts import stopping_at_an_edge
 from chronomig.lock import Holder, locked
 from chronomig.plan import Applied, Plan, Record, Step

@@ -8,7 +8,9 @@ inserts an operation behind each RenameModel of the plan. What they insert is ta
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 
@@ -17,6 +19,7 @@ from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrat
 from django.db.migrations.operations.base import Operation
 from django.utils.module_loading import module_has_submodule
 
+from chronomig.errors import ExecutionError
 from chronomig.executor import Prepared
 from chronomig.loading import Labelled, Loaded
 from chronomig.state import ProjectState
@@ -59,7 +62,8 @@ def send_pre_migrate(
     """Send pre_migrate; return the steps with what receivers inserted, and the plan that they saw."""
     register_receivers()
     plan = plan_for_receivers(prepared)
-    emit_pre_migrate_signal(verbosity, interactive, alias, stdout=sys.stderr, apps=state.apps, plan=plan)
+    with naming_receivers("pre_migrate", "nothing was run"):
+        emit_pre_migrate_signal(verbosity, interactive, alias, stdout=sys.stderr, apps=state.apps, plan=plan)
     seen = iter(plan)
     return [take_over(one, seen) for one in prepared], plan
 
@@ -96,4 +100,19 @@ def send_post_migrate(
     plan: SignalPlan, alias: str, state: ProjectState, *, verbosity: int, interactive: bool
 ) -> None:
     """Send post_migrate: content types, permissions, and whatever else listens."""
-    emit_post_migrate_signal(verbosity, interactive, alias, stdout=sys.stderr, apps=state.apps, plan=plan)
+    with naming_receivers("post_migrate", "the migrations before it are applied and recorded"):
+        emit_post_migrate_signal(verbosity, interactive, alias, stdout=sys.stderr, apps=state.apps, plan=plan)
+
+
+@contextmanager
+def naming_receivers(signal: str, standing: str) -> Iterator[None]:
+    """Say that a receiver failed, in which line, and what stands."""
+    try:
+        yield
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise ExecutionError(
+            f"A receiver of {signal} failed; {standing}.",
+            cause=f"{type(error).__name__}: {error} ({place.filename}, line {place.lineno})",
+            next_step="Mend the receiver, then run the same command again: it sends the signal again.",
+        ) from error

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+LEFT_OUT = ("DJANGO_", "GIT_", "PYTEST_", "PYTHONDONTWRITEBYTECODE", "CI")
 BASE_APPS = ("chronomig", "django.contrib.contenttypes", "django.contrib.auth")
 
 SETTINGS = """\
@@ -172,7 +173,7 @@ class Project:
         )
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("DJANGO_", "GIT_", "PYTEST_"))}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(LEFT_OUT)}
         return {**kept, "PYTHONPATH": str(Path(__file__).parents[1]), **(more or {})}
 
     # -- looking inside ---------------------------------------------------------------------------------------------
