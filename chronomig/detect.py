@@ -9,7 +9,7 @@ nothing there, because Django's operations ask the router when they run.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import redirect_stdout
 
 from django.apps import apps
@@ -17,13 +17,17 @@ from django.core.management.base import OutputWrapper
 from django.db import models, router
 from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.migration import Migration as DjangoMigration
+from django.db.migrations.operations import DeleteModel, RemoveConstraint, RemoveField, RemoveIndex
+from django.db.migrations.operations.base import Operation
 from django.db.migrations.optimizer import MigrationOptimizer
 from django.db.migrations.questioner import (
     InteractiveMigrationQuestioner,
     MigrationQuestioner,
     NonInteractiveMigrationQuestioner,
 )
+from django.db.migrations.state import ModelState
 from django.db.migrations.state import ProjectState as DjangoProjectState
+from django.db.models import BaseConstraint, Index
 
 from chronomig.errors import Refused
 from chronomig.loading import Labelled
@@ -109,12 +113,47 @@ def detect(head: ProjectState, wanted: DjangoProjectState, asking: MigrationQues
     detector = FlatAutodetector(head.plain(), wanted.clone(), asking)
     try:
         with redirect_stdout(sys.stderr):
-            return detector.flat()
+            return list(without_dangling_constraints(head, detector.flat()))
     except (EOFError, SystemExit) as error:
         raise Refused(
             "makemigrations was left without an answer; nothing was written.",
             next_step="Run it on a terminal, or change the models so that there is nothing to ask.",
         ) from error
+
+
+def without_dangling_constraints(head: ProjectState, operations: Sequence[Labelled]) -> Iterator[Labelled]:
+    """
+    Yield *operations*, removing what stands on a field before the field goes.
+
+    A model that is deleted loses its foreign keys first. Django 5.2 leaves their indexes and constraints on the model,
+    and SQLite then cannot make the table anew; Django 6.0 removes them, as this does.
+    """
+    deleted = {(label, one.name_lower) for label, one in operations if isinstance(one, DeleteModel)}
+    state = head
+    for label, operation in operations:
+        if isinstance(operation, RemoveField) and (label, operation.model_name_lower) in deleted:
+            model = state.models[label, operation.model_name_lower]
+            for removal in removals(model, operation.name):
+                yield label, removal
+                state = state.after(label, removal)
+        yield label, operation
+        state = state.after(label, operation)
+
+
+def removals(model: ModelState, field_name: str) -> list[Operation]:
+    """Return the operations that remove every index and constraint of *model* that may need the field."""
+    indexes = [RemoveIndex(model.name, one.name) for one in model.options["indexes"] if stands_on(one, field_name)]
+    constraints = [
+        RemoveConstraint(model.name, one.name) for one in model.options["constraints"] if stands_on(one, field_name)
+    ]
+    return [*indexes, *constraints]
+
+
+def stands_on(one: Index | BaseConstraint, field_name: str) -> bool:
+    """Whether an index or constraint names the field; one with expressions or a condition may, so it counts."""
+    named = {str(name).lstrip("-") for name in (*getattr(one, "fields", ()), *getattr(one, "include", ()))}
+    opaque = any(getattr(one, attribute, None) for attribute in ("expressions", "condition", "check"))
+    return field_name in named or opaque or isinstance(one, models.CheckConstraint)
 
 
 def wanted_state(members: Collection[ModelKey]) -> DjangoProjectState:

@@ -81,10 +81,13 @@ def migrate(journey: Journey, choices: Choices, reporter: Reporter) -> Iterator[
     if not journey.is_needed:
         return
     database = journey.database
-    with locked(
-        database.connection,
-        timeout=choices.wait_seconds,
-        on_wait=lambda holder: reporter.waiting(database, holder),
+
+    def on_wait(holder: Holder) -> None:
+        reporter.waiting(database, holder)
+
+    with (
+        naming_database_errors(database),
+        locked(database.connection, timeout=choices.wait_seconds, on_wait=on_wait),
     ):
         now = plan_journey(database, choices)
         refuse_surprise(journey, now)
@@ -92,6 +95,15 @@ def migrate(journey: Journey, choices: Choices, reporter: Reporter) -> Iterator[
         if adopted := database.adopt():
             reporter.adopted(database, adopted)
         yield from _run(now, prepared, choices, reporter)
+
+
+@contextmanager
+def naming_database_errors(database: Database) -> Iterator[None]:
+    """Turn what the driver raises outside of a migration into an error that names the database."""
+    try:
+        yield
+    except DatabaseFault as error:
+        raise unreachable(database.connection, error) from error
 
 
 def refuse_surprise(shown: Journey, now: Journey) -> None:

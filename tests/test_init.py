@@ -1,0 +1,44 @@
+"""``chronomig init``."""
+
+from __future__ import annotations
+
+from tests.projects import Project
+
+
+def test_it_writes_the_configuration_and_the_directories_once(sqlite_project: Project) -> None:
+    sqlite_project.write("pyproject.toml", "[project]\nname = 'site'")
+    done = sqlite_project.ok("init")
+    assert '[tool.chronomig], settings = "site_settings"' in done.out
+    assert "chronomig makemigrations" in done.out
+    text = (sqlite_project.root / "pyproject.toml").read_text()
+    assert text == "[project]\nname = 'site'\n\n[tool.chronomig]\nsettings = \"site_settings\"\n"
+    assert (sqlite_project.root / "project_migrations/default/.gitkeep").exists()
+    again = sqlite_project.ok("init")
+    assert again.out.count("kept") == 2
+    assert (sqlite_project.root / "pyproject.toml").read_text() == text
+
+
+def test_a_dry_run_writes_nothing(sqlite_project: Project) -> None:
+    done = sqlite_project.ok("init", "--dry-run")
+    assert "would write" in done.out
+    assert "would make" in done.out
+    assert not (sqlite_project.root / "pyproject.toml").exists()
+    assert not (sqlite_project.root / "project_migrations").exists()
+
+
+def test_it_says_what_else_to_do(sqlite_project: Project) -> None:
+    sqlite_project.configure(base=["django.contrib.contenttypes", "django.contrib.auth"])
+    sqlite_project.write("shop/migrations/__init__.py", "")
+    sqlite_project.write("shop/migrations/0001_initial.py", "")
+    out = sqlite_project.ok("init").out
+    assert 'add "chronomig" to INSTALLED_APPS' in out
+    assert "shop has migrations of Django's own (shop.migrations); delete them if no database has them" in out
+
+
+def test_without_a_project_it_says_where_to_run_it(sqlite_project: Project) -> None:
+    empty = sqlite_project.root.parent / "empty"
+    empty.mkdir()
+    done = sqlite_project.chronomig("init", cwd=empty)
+    assert done.code == 2
+    assert "No manage.py names a settings module, here or above." in done.err
+    assert not list(empty.iterdir())
