@@ -25,7 +25,6 @@ from django.db.migrations.questioner import (
     MigrationQuestioner,
     NonInteractiveMigrationQuestioner,
 )
-from django.db.migrations.state import ModelState
 from django.db.migrations.state import ProjectState as DjangoProjectState
 from django.db.models import BaseConstraint, Index
 
@@ -123,37 +122,57 @@ def detect(head: ProjectState, wanted: DjangoProjectState, asking: MigrationQues
 
 def without_dangling_constraints(head: ProjectState, operations: Sequence[Labelled]) -> Iterator[Labelled]:
     """
-    Yield *operations*, removing what stands on a field before the field goes.
+    Yield *operations*, removing what stands on the fields of a model that goes, before its first field goes.
 
-    A model that is deleted loses its foreign keys first. Django 5.2 leaves their indexes and constraints on the model,
-    and SQLite then cannot make the table anew; Django 6.0 removes them, as this does.
+    A model that is deleted loses its foreign keys first. Django 5.2 leaves their indexes and constraints there, and
+    SQLite then cannot make the table anew; Django 6.0 removes them, twice where a history added an index twice.
     """
-    deleted = {(label, one.name_lower) for label, one in operations if isinstance(one, DeleteModel)}
+    doomed = doomed_fields(operations)
     state = head
     for label, operation in operations:
-        if isinstance(operation, RemoveField) and (label, operation.model_name_lower) in deleted:
-            model = state.models[label, operation.model_name_lower]
-            for removal in removals(model, operation.name):
-                yield label, removal
-                state = state.after(label, removal)
-        yield label, operation
-        state = state.after(label, operation)
+        names = doomed.pop((label, operation.model_name_lower), ()) if isinstance(operation, RemoveField) else ()
+        for removal in removals(state, label, operation.model_name_lower, names) if names else ():
+            yield label, removal
+            state = state.after(label, removal)
+        if not is_gone(state, label, operation):
+            yield label, operation
+            state = state.after(label, operation)
 
 
-def removals(model: ModelState, field_name: str) -> list[Operation]:
-    """Return the operations that remove every index and constraint of *model* that may need the field."""
-    indexes = [RemoveIndex(model.name, one.name) for one in model.options["indexes"] if stands_on(one, field_name)]
-    constraints = [
-        RemoveConstraint(model.name, one.name) for one in model.options["constraints"] if stands_on(one, field_name)
+def doomed_fields(operations: Sequence[Labelled]) -> dict[ModelKey, list[str]]:
+    """Return {model that is deleted: its fields that are removed one by one before}."""
+    deleted = {(label, one.name_lower) for label, one in operations if isinstance(one, DeleteModel)}
+    found: dict[ModelKey, list[str]] = {}
+    for label, one in operations:
+        if isinstance(one, RemoveField) and (label, one.model_name_lower) in deleted:
+            found.setdefault((label, one.model_name_lower), []).append(one.name)
+    return found
+
+
+def removals(state: ProjectState, label: str, model_name: str, names: Collection[str]) -> list[Operation]:
+    """Return the operations that remove every index and constraint of a model that may need one of the fields."""
+    options = state.models[label, model_name].options
+    indexes = dict.fromkeys(one.name for one in options["indexes"] if stands_on(one, names))
+    constraints = dict.fromkeys(one.name for one in options["constraints"] if stands_on(one, names))
+    return [
+        *(RemoveIndex(model_name, name) for name in indexes),
+        *(RemoveConstraint(model_name, name) for name in constraints),
     ]
-    return [*indexes, *constraints]
 
 
-def stands_on(one: Index | BaseConstraint, field_name: str) -> bool:
-    """Whether an index or constraint names the field; one with expressions or a condition may, so it counts."""
+def is_gone(state: ProjectState, label: str, operation: Operation) -> bool:
+    """Whether *operation* removes an index or constraint that the state does not have any more."""
+    if not isinstance(operation, RemoveIndex | RemoveConstraint):
+        return False
+    options = state.models[label, operation.model_name_lower].options
+    return operation.name not in {one.name for one in (*options["indexes"], *options["constraints"])}
+
+
+def stands_on(one: Index | BaseConstraint, names: Collection[str]) -> bool:
+    """Whether an index or constraint names a field; one with expressions or a condition may, so it counts."""
     named = {str(name).lstrip("-") for name in (*getattr(one, "fields", ()), *getattr(one, "include", ()))}
     opaque = any(getattr(one, attribute, None) for attribute in ("expressions", "condition", "check"))
-    return field_name in named or opaque or isinstance(one, models.CheckConstraint)
+    return not named.isdisjoint(names) or opaque or isinstance(one, models.CheckConstraint)
 
 
 def wanted_state(members: Collection[ModelKey]) -> DjangoProjectState:
