@@ -44,7 +44,7 @@ class InOrder(dict[str, list[DjangoMigration]]):
         super().__init__()
         self.in_order: list[DjangoMigration] = []
 
-    def setdefault(self, app_label: str, default: list[DjangoMigration]) -> list[DjangoMigration]:  # type: ignore[override]
+    def setdefault(self, app_label: str, default: list[DjangoMigration]) -> list[DjangoMigration]:
         """Called once for each migration that the autodetector has built, just before it is appended."""
         owner = self
 
@@ -130,10 +130,11 @@ def without_dangling_constraints(head: ProjectState, operations: Sequence[Labell
     doomed = doomed_fields(operations)
     state = head
     for label, operation in operations:
-        names = doomed.pop((label, operation.model_name_lower), ()) if isinstance(operation, RemoveField) else ()
-        for removal in removals(state, label, operation.model_name_lower, names) if names else ():
-            yield label, removal
-            state = state.after(label, removal)
+        if isinstance(operation, RemoveField):
+            model_name = operation.model_name_lower
+            for removal in removals(state, label, model_name, doomed.pop((label, model_name), ())):
+                yield label, removal
+                state = state.after(label, removal)
         if not is_gone(state, label, operation):
             yield label, operation
             state = state.after(label, operation)
@@ -151,6 +152,8 @@ def doomed_fields(operations: Sequence[Labelled]) -> dict[ModelKey, list[str]]:
 
 def removals(state: ProjectState, label: str, model_name: str, names: Collection[str]) -> list[Operation]:
     """Return the operations that remove every index and constraint of a model that may need one of the fields."""
+    if not names:
+        return []
     options = state.models[label, model_name].options
     indexes = dict.fromkeys(one.name for one in options["indexes"] if stands_on(one, names))
     constraints = dict.fromkeys(one.name for one in options["constraints"] if stands_on(one, names))
@@ -205,11 +208,11 @@ def key_of(model: type[models.Model]) -> ModelKey:
 def referred_to(model: type[models.Model]) -> Iterator[type[models.Model]]:
     """Yield the models that *model* cannot be rendered without."""
     for base in model.__mro__[1:]:
-        if hasattr(base, "_meta") and not base._meta.abstract:
+        if issubclass(base, models.Model) and base is not models.Model and not base._meta.abstract:
             yield base
     for field in (*model._meta.local_fields, *model._meta.local_many_to_many):
         for target in (getattr(field.remote_field, "model", None), getattr(field.remote_field, "through", None)):
-            if isinstance(target, type) and not target._meta.auto_created:
+            if isinstance(target, type) and issubclass(target, models.Model) and not target._meta.auto_created:
                 yield target
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator, Sequence
+from typing import TextIO, cast
 
 from django.apps import apps
 from django.conf import settings
@@ -20,7 +21,8 @@ from chronomig.target import Known, resolve
 @contextlib.contextmanager
 def speaking_django(command: BaseCommand) -> Iterator[Project]:
     """Give the project of this process; print where *command* prints, and turn errors into Django's."""
-    with contextlib.redirect_stdout(command.stdout._out), contextlib.redirect_stderr(command.stderr._out):
+    out, err = cast(TextIO, command.stdout._out), cast(TextIO, command.stderr._out)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             yield current_project()
         except ChronomigError as error:

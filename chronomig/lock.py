@@ -72,7 +72,7 @@ class SessionLock(Lock):
         self.session = connection.copy()
         self.session.inc_thread_sharing()
 
-    def query(self, sql: str, *parameters: object) -> tuple[object, ...]:
+    def query(self, sql: str, *parameters: str | int) -> tuple[object, ...]:
         with self.session.cursor() as cursor:
             cursor.execute(sql, parameters)
             return tuple(cursor.fetchone() or ())
@@ -138,7 +138,7 @@ class MySQLLock(SessionLock):
         row = self.query(
             "SELECT user, host, DATE_FORMAT(UTC_TIMESTAMP() - INTERVAL time SECOND, '%%Y-%%m-%%d %%H:%%i:%%s')"
             " FROM information_schema.processlist WHERE id = %s",
-            session,
+            int(str(session)),
         )
         return Holder(f"{row[0]}@{row[1]} (session {session})", f"{row[2]} UTC") if row else Holder("", "")
 

@@ -49,8 +49,8 @@ class TemplateLoader(MigrationLoader):
                 next_step="Install the app or the version that the migration depends on.",
             ) from error
 
-    @property
-    def applied_migrations(self) -> Mapping[Key, object]:
+    @property  # type: ignore[override]  # Django only looks keys up in it
+    def applied_migrations(self) -> dict[Key, object]:
         return dict.fromkeys(self.vendored)
 
     @applied_migrations.setter

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from django.db.migrations.operations import CreateModel
+from django.db.migrations.operations.base import Operation
 from django.db.migrations.writer import OperationWriter
 
 import chronomig
@@ -42,7 +43,7 @@ def render(operations: Sequence[Labelled], *, header: bool = True) -> str:
     )
 
 
-def write_operation(app_label: str, operation: object) -> tuple[str, set[str]]:
+def write_operation(app_label: str, operation: Operation) -> tuple[str, set[str]]:
     """Return the lines of one entry of ``operations``, and the imports that they need."""
     text, imports = OperationWriter(operation, indentation=3).serialize()
     return f"        (\n            {app_label!r},\n{text}\n        ),\n".replace(
