@@ -23,14 +23,6 @@ from chronomig.plan import Applied, Direction, Step
 from chronomig.project import Database
 from chronomig.status import Line, State, Status
 
-COLOURS = {
-    State.APPLIED: "green",
-    State.PENDING: "yellow",
-    State.HALF_DONE: "bold red",
-    State.MISSING: "red",
-    State.FUTURE: "magenta",
-}
-
 
 def say(text: str = "", *, err: bool = False) -> None:
     """Print a line; a reader who went away does not stop what runs."""
@@ -198,34 +190,20 @@ class PlainReporter:
         """Nothing is open."""
 
 
-def reporter_for(*, quiet: bool) -> PlainReporter:
-    """Return the reporter that suits where the output goes."""
-    if quiet or not (is_terminal(sys.stdout) and is_terminal(sys.stderr)):
-        return PlainReporter(quiet=quiet)
-    from chronomig.terminal import ProgressReporter  # rich costs start-up time
-
-    return ProgressReporter()
-
-
 # -- status ---------------------------------------------------------------------------------------------------------
 
 
 def say_status(status: Status) -> None:
     """Print both lists of one database."""
-    say(f"{status.alias} ({status.vendor}, set {status.set_name}): {summary(status)}")
-    if is_terminal(sys.stdout):
-        from chronomig.terminal import status_table
-
-        status_table(status)
-        return
+    say(status_heading(status))
     width = max((len(line.name) for line in status.lines), default=0)
     for line in status.lines:
         say("  " + "  ".join(filter(None, [f"{line.state:<9}", f"{line.name:<{width}}", *details(line)])).rstrip())
 
 
-def summary(status: Status) -> str:
+def status_heading(status: Status) -> str:
     counts = [f"{count} {state}" for state in State if (count := status.counts[state])]
-    return ", ".join(counts) or "no migrations"
+    return f"{status.alias} ({status.vendor}, set {status.set_name}): {', '.join(counts) or 'no migrations'}"
 
 
 def details(line: Line) -> list[str]:

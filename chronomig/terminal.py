@@ -8,16 +8,23 @@ from rich.table import Table
 from rich.text import Text
 
 from chronomig.executor import Result
-from chronomig.output import COLOURS, PlainReporter, confirm, details, seconds, verb
+from chronomig.output import PlainReporter, details, say, seconds, status_heading, verb
 from chronomig.plan import Step
 from chronomig.project import Database
-from chronomig.status import Status
+from chronomig.status import State, Status
 
-__all__ = ["ProgressReporter", "confirm", "status_table"]
+COLOURS = {
+    State.APPLIED: "green",
+    State.PENDING: "yellow",
+    State.HALF_DONE: "bold red",
+    State.MISSING: "red",
+    State.FUTURE: "magenta",
+}
 
 
-def status_table(status: Status) -> None:
-    """Print the migrations of one database as a table; names fold in a narrow window, nothing is cut."""
+def say_status(status: Status) -> None:
+    """Print both lists of one database as a table; names fold in a narrow window, nothing is cut."""
+    say(status_heading(status))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("state", "migration", "when", "took", ""):
         table.add_column(column, overflow="fold", header_style="dim")

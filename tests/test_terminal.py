@@ -24,6 +24,7 @@ import time
 def fill(apps, schema_editor):
     Item = apps.get_model("shop", "Item")
     Item.objects.bulk_create([Item(n=n) for n in range(40)])
+    Item.objects.update(n=1)
     time.sleep(0.5)
 """
 
@@ -70,7 +71,7 @@ def test_a_terminal_shows_a_bar_the_operation_and_the_rows(shop: Project) -> Non
     assert "\x1b[32mapplied" in screen
     assert "2/2" in screen or "1/2" in screen
     assert "Raw Python operation" in screen
-    assert "(40 rows)" in screen
+    assert re.search(r"\((40|80) rows\)", screen)
 
 
 def test_status_is_a_table_with_colour_on_a_terminal(shop: Project) -> None:
@@ -144,7 +145,7 @@ def test_names_that_the_terminal_cannot_show_do_not_stop_it(shop: Project) -> No
     shop.write("project_migrations/default/20260103000000_é.py", "")
     done = shop.chronomig("status", env={"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"})
     assert done.code == 1
-    assert "20260103000000_\\xe9.py" in done.err
+    assert re.search(r"20260103000000_\\\S+\.py: is not named", done.err)
     assert "Traceback" not in done.err
 
 

@@ -87,7 +87,7 @@ def _run(journeys: Sequence[Journey], choices: Choices, *, quiet: bool) -> int:
             output.say(output.heading(journey.database))
             for name in journey.plan.missing:
                 output.say(f"  stays     {name}  (applied, but without a file)")
-        reporter = output.reporter_for(quiet=quiet)
+        reporter = reporter_for(quiet=quiet)
         try:
             moved = len(list(migrate(journey, choices, reporter)))
         finally:
@@ -95,6 +95,15 @@ def _run(journeys: Sequence[Journey], choices: Choices, *, quiet: bool) -> int:
         if not quiet and not moved:
             output.say("  nothing to do")
     return 0
+
+
+def reporter_for(*, quiet: bool) -> output.PlainReporter:
+    """Return the reporter that suits where the output goes."""
+    if quiet or not (output.is_terminal(sys.stdout) and output.is_terminal(sys.stderr)):
+        return output.PlainReporter(quiet=quiet)
+    from chronomig import terminal  # rich costs start-up time
+
+    return terminal.ProgressReporter()
 
 
 def _run_as_json(journeys: Sequence[Journey], choices: Choices) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import sys
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from chronomig import output
 from chronomig.project import Project
-from chronomig.status import status_of
+from chronomig.status import Status, status_of
 
 
 def run(
@@ -20,6 +21,16 @@ def run(
     if json:
         output.say_json("status", databases=[output.status_as_json(status) for status in found])
         return 0
+    say = status_printer()
     for status in found:
-        output.say_status(status)
+        say(status)
     return 0
+
+
+def status_printer() -> Callable[[Status], None]:
+    """Return what suits where the output goes."""
+    if not output.is_terminal(sys.stdout):
+        return output.say_status
+    from chronomig import terminal  # rich costs start-up time
+
+    return terminal.say_status

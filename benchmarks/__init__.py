@@ -1,0 +1,1 @@
+"""Measure chronomig side by side with stock Django, in one run."""
