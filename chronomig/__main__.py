@@ -8,12 +8,11 @@ import sys
 
 
 def main() -> None:
-    """Run the command line. Collecting garbage while modules are imported only costs time."""
+    """Run the command line. Collecting garbage while modules are imported only costs time; see cli.project()."""
     gc.disable()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     from chronomig.cli import app, handle_errors
 
-    gc.enable()
     sys.exit(handle_errors(app))
 
 

@@ -22,7 +22,7 @@ from django.db.migrations.state import ProjectState as DjangoProjectState
 from chronomig.checks import own_migration_modules
 from chronomig.detect import ModelKey, detect, key_of, members_of, optimized, referred_to, wanted_state
 from chronomig.errors import Refused, UsageError
-from chronomig.executor import States, fold
+from chronomig.folding import States, fold
 from chronomig.loading import Labelled, Loaded
 from chronomig.plan import Record
 from chronomig.project import MigrationSet, Project

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import traceback
 from collections.abc import Callable
@@ -60,9 +61,13 @@ Order = Annotated[
 
 
 def project(settings: str | None) -> Project:
+    """Open the project; what was imported until here stays, so that the collector need not look at it again."""
     from chronomig.project import open_project
 
-    return open_project(settings_module=settings)
+    opened = open_project(settings_module=settings)
+    gc.freeze()
+    gc.enable()
+    return opened
 
 
 def done(code: int) -> None:

@@ -34,6 +34,10 @@ class ChronomigError(Exception):
         self.cause = cause
         self.next_step = next_step
 
+    def more(self) -> list[str]:
+        """Return further lines for a person, between the cause and the next step."""
+        return []
+
     def __str__(self) -> str:
         return "\n".join(part for part in (self.fact, self.cause, self.next_step) if part)
 

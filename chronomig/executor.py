@@ -21,6 +21,7 @@ from django.db.migrations import Migration as DjangoMigration
 from django.db.migrations.operations.base import Operation
 
 from chronomig.errors import ChronomigError, ExecutionError, Refused
+from chronomig.folding import States, fold
 from chronomig.history import Event, History, Kind, ensure_django_table, keep_in_step
 from chronomig.loading import Loaded
 from chronomig.plan import Direction, HalfDone, Plan, Step
@@ -84,6 +85,16 @@ class Failed(ExecutionError):
             next_step=f"Mend {failed.step.name}, then run the same command again. See chronomig status.",
         )
 
+    def more(self) -> list[str]:
+        return [f"moved in this run: {in_short(self.done)}", f"left: {in_short(self.left)}"]
+
+
+def in_short(steps: Sequence[Result | Step]) -> str:
+    """List a few names in full, of many the first and the last."""
+    if len(steps) > 4:
+        return f"{len(steps)} migrations, from {steps[0].name} to {steps[-1].name}"
+    return ", ".join(step.name for step in steps) or "none"
+
 
 class IrreversibleRefused(Refused):
     """Migrations that cannot be undone stand in the way."""
@@ -124,46 +135,6 @@ def _check_resumable(one: Prepared, half: HalfDone) -> None:
             cause="\n".join(f"  done: {text}" for text in half.described[: half.done]),
             next_step="Restore those operations in the file; the ones after them can be changed.",
         )
-
-
-class States:
-    """The states of one database: after each applied migration, in the order of application."""
-
-    def __init__(self, migrations: Sequence[Loaded]) -> None:
-        self.order = list(migrations)
-        self._after: list[ProjectState] = [ProjectState()]
-
-    @property
-    def current(self) -> ProjectState:
-        return self._at(len(self.order))
-
-    def _at(self, count: int) -> ProjectState:
-        """Return the state after the first *count* migrations."""
-        while len(self._after) <= count:
-            self._after.append(fold(self._after[-1], self.order[len(self._after) - 1]))
-        return self._after[count]
-
-    def without(self, name: str) -> ProjectState:
-        """Return the state of all but *name*, and keep it so: *name* is what moves now."""
-        index = next((i for i, one in enumerate(self.order) if one.name == name), None)
-        if index is not None:
-            del self.order[index]
-            del self._after[index + 1 :]
-        return self.current
-
-    def add(self, loaded: Loaded, state: ProjectState) -> None:
-        self.current.release()
-        self.order.append(loaded)
-        self._after.append(state)
-
-
-def fold(state: ProjectState, loaded: Loaded) -> ProjectState:
-    """Return the state after *loaded*."""
-    if loaded.overrides_execution and isinstance(loaded.source, DjangoMigration):
-        return loaded.source.mutate_state(state, preserve=True)  # type: ignore[return-value]
-    for app_label, operation in loaded.operations:
-        state = state.after(app_label, operation)
-    return state
 
 
 class Executor:

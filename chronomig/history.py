@@ -105,6 +105,9 @@ COLUMNS = (
     "by", "version",
 )  # fmt: skip
 
+SELECT = f"SELECT set_name, {', '.join(COLUMNS)} FROM {TABLE} ORDER BY id"
+"""Every command reads the history: without the ORM, whose model costs start-up time."""
+
 
 class History:
     """The history of one database, for one set."""
@@ -117,7 +120,9 @@ class History:
     def events(self) -> list[Event]:
         """Return every event, oldest first; an empty list when there is no table. Raise DatabaseError."""
         try:
-            rows = list(self._rows().order_by("id").values_list("set_name", *COLUMNS))
+            with self.connection.cursor() as cursor:
+                cursor.execute(SELECT)
+                rows = cursor.fetchall()
         except DatabaseFault as error:
             if self._table_exists(error):
                 raise DatabaseError(

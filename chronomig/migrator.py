@@ -11,7 +11,8 @@ from django.db import Error as DatabaseFault
 
 from chronomig.config import OutOfOrder
 from chronomig.errors import Interrupted, Refused
-from chronomig.executor import Executor, Prepared, Result, States, Watcher, prepare
+from chronomig.executor import Executor, Prepared, Result, Watcher, prepare
+from chronomig.folding import States
 from chronomig.history import Event, Kind, unreachable
 from chronomig.interrupts import stopping_at_an_edge
 from chronomig.lock import Holder, locked

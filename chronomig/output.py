@@ -12,16 +12,18 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from chronomig.errors import ChronomigError
-from chronomig.executor import Failed, Result
-from chronomig.history import Event
-from chronomig.lock import Holder
-from chronomig.migrator import Journey
 from chronomig.plan import Applied, Direction, Step
-from chronomig.project import Database
 from chronomig.status import Line, State, Status
+
+if TYPE_CHECKING:  # status shall not pay for what only migrate needs
+    from chronomig.executor import Result
+    from chronomig.history import Event
+    from chronomig.lock import Holder
+    from chronomig.migrator import Journey
+    from chronomig.project import Database
 
 
 def say(text: str = "", *, err: bool = False) -> None:
@@ -81,18 +83,10 @@ def say_error(error: ChronomigError) -> None:
     say(f"Error: {error.fact}", err=True)
     for line in error.cause.splitlines():
         say(f"  {line.removeprefix('  ')}", err=True)
-    if isinstance(error, Failed):
-        say(f"  moved in this run: {names(error.done)}", err=True)
-        say(f"  left: {names(error.left)}", err=True)
+    for line in error.more():
+        say(f"  {line}", err=True)
     if error.next_step:
         say(f"  -> {error.next_step}", err=True)
-
-
-def names(steps: Sequence[Result | Step]) -> str:
-    """List a few names in full, of many the first and the last."""
-    if len(steps) > 4:
-        return f"{len(steps)} migrations, from {steps[0].name} to {steps[-1].name}"
-    return ", ".join(step.name for step in steps) or "none"
 
 
 def error_as_json(error: ChronomigError) -> dict[str, object]:

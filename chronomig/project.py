@@ -25,7 +25,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from chronomig import config as configuration
 from chronomig.config import Config, OutOfOrder, SetConfig
 from chronomig.errors import ConfigError, UsageError, did_you_mean
-from chronomig.executor import States
+from chronomig.folding import States
 from chronomig.history import Event, History, Kind, django_applied
 from chronomig.loading import Loaded, Loader, origins, put_on_path
 from chronomig.plan import Applied, Plan, Record, plan

@@ -8,7 +8,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration as DjangoMigration
 
-from chronomig.executor import Move, States, fold, moves_of
+from chronomig.executor import Move, moves_of
+from chronomig.folding import States, fold
 from chronomig.loading import Loaded
 from chronomig.plan import Direction
 from chronomig.state import ProjectState, run_backwards, run_forwards

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from chronomig.plan import Record
-from chronomig.project import Database
+
+if TYPE_CHECKING:
+    from chronomig.project import Database
 
 
 class State(StrEnum):

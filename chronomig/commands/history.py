@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from chronomig import output
-from chronomig.project import Project
+
+if TYPE_CHECKING:
+    from chronomig.project import Project
 
 
 def run(project: Project, *, databases: Sequence[str] = (), json: bool = False) -> int:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from chronomig import output
-from chronomig.project import Project
 from chronomig.status import Status, status_of
+
+if TYPE_CHECKING:
+    from chronomig.project import Project
 
 
 def run(
