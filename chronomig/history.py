@@ -105,9 +105,6 @@ COLUMNS = (
     "by", "version",
 )  # fmt: skip
 
-SELECT = f"SELECT set_name, {', '.join(COLUMNS)} FROM {TABLE} ORDER BY id"
-"""Every command reads the history: without the ORM, whose model costs start-up time."""
-
 
 class History:
     """The history of one database, for one set."""
@@ -120,9 +117,7 @@ class History:
     def events(self) -> list[Event]:
         """Return every event, oldest first; an empty list when there is no table. Raise DatabaseError."""
         try:
-            with self.connection.cursor() as cursor:
-                cursor.execute(SELECT)
-                rows = cursor.fetchall()
+            rows = self._all_rows()
         except DatabaseFault as error:
             if self._table_exists(error):
                 raise DatabaseError(
@@ -172,6 +167,14 @@ class History:
             by=who(),
             version=chronomig.__version__,
         )
+
+    def _all_rows(self) -> list[tuple[object, ...]]:
+        """Every command reads the history: without the ORM, whose model costs start-up time."""
+        quote = self.connection.ops.quote_name
+        columns = ", ".join(quote(name) for name in ("set_name", *COLUMNS))
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT {columns} FROM {quote(TABLE)} ORDER BY {quote('id')}")
+            return cursor.fetchall()
 
     def _rows(self) -> models.QuerySet[models.Model]:
         return event_model()._default_manager.using(self.connection.alias)
