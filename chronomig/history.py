@@ -174,7 +174,7 @@ class History:
         columns = ", ".join(quote(name) for name in ("set_name", *COLUMNS))
         with self.connection.cursor() as cursor:
             cursor.execute(f"SELECT {columns} FROM {quote(TABLE)} ORDER BY {quote('id')}")
-            return cursor.fetchall()
+            return list(cursor.fetchall())
 
     def _rows(self) -> models.QuerySet[models.Model]:
         return event_model()._default_manager.using(self.connection.alias)

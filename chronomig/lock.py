@@ -81,8 +81,15 @@ class SessionLock(Lock):
     def name(self) -> str:
         return f"chronomig:{self.connection.settings_dict['NAME']}"
 
+    @abstractmethod
+    def unlock(self) -> None:
+        """Give the lock back within the session."""
+
     def release(self) -> None:
-        """Closing the session gives the lock back, whatever state the session is in."""
+        """Unlock before closing: a connection pool keeps the session, and with it the lock."""
+        with suppress(DatabaseFault):
+            if self.session.connection is not None:
+                self.unlock()
         with suppress(DatabaseFault):
             self.session.close()
 
@@ -101,6 +108,9 @@ class PostgresLock(SessionLock):
                 f"chronomig {who()} pid {os.getpid()}"[:63],
             )
         return held
+
+    def unlock(self) -> None:
+        self.query("SELECT pg_advisory_unlock_all()")
 
     def holder(self) -> Holder:
         row = self.query(
@@ -130,6 +140,9 @@ class MySQLLock(SessionLock):
                 next_step="Run the command again.",
             )
         return bool(result)
+
+    def unlock(self) -> None:
+        self.query("SELECT RELEASE_LOCK(%s)", self.name)
 
     def holder(self) -> Holder:
         (session,) = self.query("SELECT IS_USED_LOCK(%s)", self.name)

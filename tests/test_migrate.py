@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import sqlite_settings
 from tests.projects import Project
 
 A, B, C = "20260101000000_items", "20260102000000_notes", "20260103000000_broken"
@@ -445,3 +446,28 @@ def test_a_quiet_run_says_nothing(sqlite_project: Project) -> None:
     sqlite_project.migration(A, CREATE)
     done = sqlite_project.ok("migrate", "-v", "0")
     assert done.out == ""
+
+
+def test_databases_and_settings_can_be_chosen_for_every_command(sqlite_project: Project, tmp_path: Path) -> None:
+    sqlite_project.databases["other"] = sqlite_settings(tmp_path, "other")
+    sqlite_project.configure()
+    (sqlite_project.root / "site_settings.py").rename(sqlite_project.root / "elsewhere.py")
+    for set_name in ("default", "other"):
+        sqlite_project.migration(A, CREATE, set_name=set_name)
+    settings = ("--settings", "elsewhere")
+    done = sqlite_project.ok("migrate", "--database", "other", "--database", "default", *settings, "--json").json
+    assert [one["alias"] for one in done["databases"]] == ["other", "default"]
+    for command in ("status", "history", "plan"):
+        one = sqlite_project.ok(command, "--database", "other", *settings, "--json").json
+        assert [row["alias"] for row in one["databases"]] == ["other"]
+    assert "shop_item" in sqlite_project.ok("sql", A, "--database", "other", *settings).out
+    several = sqlite_project.chronomig("sql", A, *settings)
+    assert several.code == 2
+    assert "There are several databases." in several.err
+    assert "Choose one with --database." in several.err
+    for options in (["--to", "zero"], ["--before", A], ["--steps", "-1"]):
+        shown = sqlite_project.ok("plan", *options, *settings).out
+        assert shown.count(f"down   {A}") == 2
+    sqlite_project.migration("20250101000000_older", "")
+    assert sqlite_project.chronomig("plan", *settings).code == 4
+    assert "up     20250101000000_older" in sqlite_project.ok("plan", "--out-of-order", "apply", *settings).out
