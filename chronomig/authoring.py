@@ -27,7 +27,7 @@ from chronomig.loading import Labelled, Loaded
 from chronomig.plan import Record
 from chronomig.project import MigrationSet, Project
 from chronomig.state import ProjectState
-from chronomig.timeline import Entry, format_stamp, parse_stamp, stamps_from
+from chronomig.timeline import Entry, format_stamp, next_stamp, parse_stamp
 from chronomig.vendor import Template, Templates, vendor
 from chronomig.writer import HEADER_PATTERN, clean_slug, format_text, render, slug_for
 
@@ -68,7 +68,7 @@ class SetDraft:
         """Return the next stamp: consecutive seconds within one run."""
         if self.drafts:
             return format_stamp(parse_stamp(self.drafts[-1].entry.stamp) + timedelta(seconds=1))
-        return stamps_from(self.newest, datetime.now(UTC))
+        return next_stamp(self.newest, datetime.now(UTC))
 
     def add(self, kind: DraftKind, entry: Entry) -> None:
         """Load *entry*, so that a file that cannot be loaded is never written, and fold it."""

@@ -63,10 +63,6 @@ class MigrationSet:
         """(app label, upstream name) -> name, of every vendored file."""
         return origins(self.timeline)
 
-    def connection_independent_state(self) -> States:
-        """Return the states along the files, in file order, whatever any database has."""
-        return States(self.loader.load_all(self.timeline))
-
 
 class Database:
     """One alias: its connection, its history, and the set that it uses."""

@@ -100,12 +100,8 @@ class Timeline:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def next_stamp(self, now: datetime) -> str:
-        """Return max(*now*, the newest stamp + 1 s), always a valid second."""
-        return stamps_from(self.newest.stamp if self.newest else None, now)
 
-
-def stamps_from(newest: str | None, now: datetime) -> str:
+def next_stamp(newest: str | None, now: datetime) -> str:
     """Return the stamp for what comes after *newest* (14 digits or None), written at *now*."""
     moment = now.astimezone(UTC).replace(microsecond=0)
     if newest is not None:

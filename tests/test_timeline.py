@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronomig.errors import TimelineError
-from chronomig.timeline import format_stamp, name_problem, parse_stamp, read_timeline, stamps_from
+from chronomig.timeline import format_stamp, name_problem, next_stamp, parse_stamp, read_timeline
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -91,7 +91,7 @@ def test_a_stamp_exactly_a_day_ahead_is_allowed() -> None:
     st.datetimes(datetime(1970, 1, 1), datetime(9998, 1, 1)), st.datetimes(datetime(1970, 1, 1), datetime(9998, 1, 1))
 )
 def test_a_new_stamp_is_a_valid_second_behind_the_newest(newest: datetime, now: datetime) -> None:
-    stamp = stamps_from(format_stamp(newest.replace(tzinfo=UTC)), now.replace(tzinfo=UTC))
+    stamp = next_stamp(format_stamp(newest.replace(tzinfo=UTC)), now.replace(tzinfo=UTC))
     assert parse_stamp(stamp) > newest.replace(tzinfo=UTC, microsecond=0)
     assert stamp >= format_stamp(now.replace(tzinfo=UTC))
 
