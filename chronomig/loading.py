@@ -13,8 +13,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from importlib.machinery import SourceFileLoader
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from django.apps import apps
@@ -154,7 +153,9 @@ def execute(entry: Entry, set_name: str, origin: Origin | None) -> ModuleType:
         module.__name__ = f"{package}.{origin.name}"
     try:
         entry.source.decode()
-        exec(compile_entry(entry), module.__dict__)
+        # Not through Python's cache of byte code: that goes by the file's time and size, and what runs has to be what
+        # was hashed.
+        exec(compile(entry.source, str(entry.path), "exec", dont_inherit=True), module.__dict__)
     except Exception as error:
         raise LoadError(
             f"{entry.path} cannot be loaded.",
@@ -162,16 +163,6 @@ def execute(entry: Entry, set_name: str, origin: Origin | None) -> ModuleType:
             next_step="Mend the file; nothing was run.",
         ) from error
     return module
-
-
-def compile_entry(entry: Entry) -> CodeType:
-    """Return the code of *entry*, from Python's own cache when the file is on the disk and unchanged."""
-    if entry.content is not None:
-        return compile(entry.content, str(entry.path), "exec", dont_inherit=True)
-    code = SourceFileLoader(entry.name, str(entry.path)).get_code(entry.name)
-    if code is None:
-        raise LoadError(f"{entry.path} has no code.")
-    return code
 
 
 def describe_failure(error: Exception, entry: Entry) -> str:

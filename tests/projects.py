@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,9 +96,10 @@ class Project:
                 self.write(f"{app}/__init__.py", "")
 
     def write(self, path: str, text: str) -> Path:
-        """Write a file of the project, with its folders."""
+        """Write a file of the project, with its folders; Python's byte code goes by whole seconds, and is dropped."""
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(file.parent / "__pycache__", ignore_errors=True)
         file.write_text(textwrap.dedent(text), encoding="utf-8")
         return file
 

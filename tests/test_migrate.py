@@ -471,3 +471,14 @@ def test_databases_and_settings_can_be_chosen_for_every_command(sqlite_project: 
     sqlite_project.migration("20250101000000_older", "")
     assert sqlite_project.chronomig("plan", *settings).code == 4
     assert "up     20250101000000_older" in sqlite_project.ok("plan", "--out-of-order", "apply", *settings).out
+
+
+def test_what_runs_is_what_was_hashed_even_when_a_file_changes_within_a_second(sqlite_project: Project) -> None:
+    """Python's cache of byte code would take two files of one size and one second for the same."""
+    first = sqlite_project.migration(A, CREATE)
+    sqlite_project.ok("sql", A)
+    moment = first.stat()
+    first.write_text(first.read_text().replace('"n"', '"m"'))
+    os.utime(first, ns=(moment.st_atime_ns, moment.st_mtime_ns))
+    sqlite_project.ok("migrate")
+    assert [column[0] for column in sqlite_project.schema()["shop_item"]["columns"]] == ["id", "m"]
