@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -38,31 +38,22 @@ class Known:
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to understand a target: the half-open range of names that it stands for."""
+    """The half-open range of names that a target stands for."""
 
-    kind: str
     first: int
     """Index of the first name that belongs to the target itself; ``--before`` cuts here."""
     end: int
     """Index after the last name that belongs to the target; ``--to`` cuts here."""
-    says: str
 
 
 def resolve(text: str, known: Known, *, before: bool = False) -> frozenset[str]:
     """
     Return the names that are wanted when a database shall be at *text*, or just before it.
 
-    Raise TargetError when *text* names nothing, or when its readings want different things.
+    Raise TargetError when *text* names nothing, or more than one thing.
     """
-    readings = list(read(text.strip(), known))
-    cuts = {reading.first if before else reading.end for reading in readings}
-    if len(cuts) > 1:
-        raise TargetError(
-            f"The target {text!r} can be read in {len(readings)} ways.",
-            cause="\n".join(f"  {reading.kind}:{text}  {reading.says}" for reading in readings),
-            next_step="Type one of them with its prefix.",
-        )
-    return frozenset(known.names[: cuts.pop()])
+    reading = read(text.strip(), known)
+    return frozenset(known.names[: reading.first if before else reading.end])
 
 
 def steps(count: int, timeline: Sequence[str], record: Record) -> frozenset[str]:
@@ -75,22 +66,20 @@ def steps(count: int, timeline: Sequence[str], record: Record) -> frozenset[str]
     return frozenset((*applied, *half, *pending[:count]))
 
 
-def read(text: str, known: Known) -> Iterator[Reading]:
-    """Yield every reading of *text*, in the order of their rank; raise TargetError when there is none."""
+def read(text: str, known: Known) -> Reading:
+    """Return what *text* stands for; raise TargetError. Where a stamp and a name both fit, they mean the same."""
     if text in WORDS:
-        yield WORDS[text](known)
-        return
+        return WORDS[text](known)
     prefix, _, rest = text.partition(":")
     if prefix in READERS and rest:
-        yield from _must(READERS[prefix](rest, known), text, known)
-        return
-    if " " in text and not ISO_PATTERN.fullmatch(text):
-        yield from _must(read_origin(text, known), text, known)
-        return
-    found = [reading for reader in READERS.values() if (reading := reader(text, known))]
-    if not found:
+        found = READERS[prefix](rest, known)
+    elif " " in text and not ISO_PATTERN.fullmatch(text):
+        found = read_origin(text, known)
+    else:
+        found = read_stamp(text, known) or read_name(text, known)
+    if found is None:
         raise unknown(text, known)
-    yield from found
+    return found
 
 
 def read_stamp(text: str, known: Known) -> Reading | None:
@@ -102,7 +91,7 @@ def read_stamp(text: str, known: Known) -> Reading | None:
                 cause="A stamp is YYYYMMDDHHMMSS, in UTC.",
                 next_step="Type a stamp, a date such as 2016-11-05, or a name.",
             )
-        return _stamps("stamp", text, text, known)
+        return _stamps(text, text, known)
     if ISO_PATTERN.fullmatch(text) is None:
         return None
     try:
@@ -115,7 +104,7 @@ def read_stamp(text: str, known: Known) -> Reading | None:
             cause=str(error),
             next_step="Type it as 2016-11-05 or 2016-11-05T15:10Z; without a zone it is UTC.",
         ) from error
-    return _stamps("stamp", format_stamp(start), format_stamp(last), known)
+    return _stamps(format_stamp(start), format_stamp(last), known)
 
 
 def _period(text: str) -> timedelta:
@@ -125,10 +114,10 @@ def _period(text: str) -> timedelta:
     )
 
 
-def _stamps(kind: str, start: str, last: str, known: Known) -> Reading:
+def _stamps(start: str, last: str, known: Known) -> Reading:
     """``~`` sorts behind every character of a name."""
     first, end = bisect_left(known.names, start), bisect_right(known.names, f"{last}~")
-    return Reading(kind, first, end, f"everything up to {last[:8]} {last[8:]} UTC")
+    return Reading(first, end)
 
 
 def read_name(text: str, known: Known) -> Reading | None:
@@ -147,7 +136,7 @@ def read_name(text: str, known: Known) -> Reading | None:
             cause="\n".join(f"  {one}" for one in known.names[first:end][:10]),
             next_step="Type more of the name.",
         )
-    return Reading("name", first, end, f"up to {known.names[first]}")
+    return Reading(first, end)
 
 
 def read_origin(text: str, known: Known) -> Reading | None:
@@ -156,7 +145,7 @@ def read_origin(text: str, known: Known) -> Reading | None:
     mine = {name: file for (label, name), file in known.origins.items() if label == app}
     if upstream.strip() == "zero" and mine:
         first = bisect_left(known.names, min(mine.values()))
-        return Reading("name", first, first, f"before the first migration of {app}")
+        return Reading(first, first)
     found = {file for name, file in mine.items() if name == upstream} or {
         file for name, file in mine.items() if name.startswith(upstream.strip())
     }
@@ -170,16 +159,10 @@ def read_origin(text: str, known: Known) -> Reading | None:
 
 
 WORDS: Mapping[str, Callable[[Known], Reading]] = {
-    "zero": lambda known: Reading("zero", 0, 0, "nothing"),
-    "latest": lambda known: Reading("latest", max(len(known.names) - 1, 0), len(known.names), "everything"),
+    "zero": lambda known: Reading(0, 0),
+    "latest": lambda known: Reading(max(len(known.names) - 1, 0), len(known.names)),
 }
 READERS: Mapping[str, Callable[[str, Known], Reading | None]] = {"stamp": read_stamp, "name": read_name}
-
-
-def _must(reading: Reading | None, text: str, known: Known) -> Iterator[Reading]:
-    if reading is None:
-        raise unknown(text, known)
-    yield reading
 
 
 def unknown(text: str, known: Known) -> TargetError:

@@ -63,7 +63,7 @@ def select(database: Database, texts: Sequence[str]) -> tuple[list[Loaded], list
 def _place(database: Database, text: str) -> tuple[int, int]:
     """Return the range of the timeline that *text* names; raise TargetError, UsageError."""
     origins = database.set.origins if " " in text else {}
-    reading = next(iter(read(text, Known.of(database.set.timeline.names, Record(), origins))))
+    reading = read(text, Known.of(database.set.timeline.names, Record(), origins))
     if reading.end == reading.first:
         raise UsageError(f"{text!r} names no migration.", next_step="chronomig status lists all names.")
     return reading.first, reading.end

@@ -1,0 +1,160 @@
+"""What a person reads when something is wrong in a way that no other file of tests is about."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.projects import Project
+
+A = "20260101000000_items"
+INSERT = (
+    "INSERT INTO chronomig_history (set_name, name, kind, direction, sha256, app_label, upstream_name, detail, at, {q}by{q}, version)"
+    " VALUES ('{set_name}', 'x', '{kind}', 'up', '', '', '', '', '2026-01-01T00:00:00.000000Z', '', '')"
+)
+
+
+@pytest.fixture
+def migrated(sqlite_project: Project) -> Project:
+    sqlite_project.migration(A, "")
+    sqlite_project.ok("migrate")
+    return sqlite_project
+
+
+def told(project: Project, *arguments: str, code: int) -> str:
+    done = project.chronomig(*arguments)
+    assert done.code == code, done
+    assert "Traceback" not in done.err
+    return done.err
+
+
+def test_a_history_of_another_set_is_named(migrated: Project) -> None:
+    migrated.configure(extra="CHRONOMIG = {'sets': {'main': {'databases': ['default']}}}")
+    migrated.write("project_migrations/main/.gitkeep", "")
+    text = told(migrated, "status", code=1)
+    assert "The history of the database 'default' is of the set 'default', not of 'main'." in text
+    assert "Correct 'sets' in the configuration." in text
+
+
+def test_an_event_that_this_version_does_not_know_is_named(migrated: Project) -> None:
+    migrated.python(
+        "from django.db import connection\n"
+        f"connection.cursor().execute({INSERT.format(set_name='default', kind='levitated', q=chr(34))!r})\nresult = 1"
+    )
+    text = told(migrated, "migrate", code=1)
+    assert "The history holds an event that this version does not know: x." in text
+    assert "A newer chronomig may have written it; use that version." in text
+
+
+def test_there_is_nothing_to_update_in_an_empty_set(sqlite_project: Project) -> None:
+    text = told(sqlite_project, "makemigrations", "--update", code=2)
+    assert "The set 'default' has no migration to update." in text
+
+
+def test_a_pyproject_that_is_not_utf_8_is_named(sqlite_project: Project) -> None:
+    (sqlite_project.root / "pyproject.toml").write_bytes(b"[tool.chronomig]\n# \xff\n")
+    assert "pyproject.toml is not UTF-8." in told(sqlite_project, "status", code=2)
+
+
+def test_a_configuration_that_is_not_valid_says_so_first(sqlite_project: Project) -> None:
+    sqlite_project.configure(extra="CHRONOMIG = {'database_timeout': 'long'}")
+    text = told(sqlite_project, "status", code=2)
+    assert "The configuration of chronomig is not valid." in text
+    assert "'database_timeout'" in text
+
+
+def test_a_reusable_app_whose_dependency_is_not_installed_is_named(sqlite_project: Project) -> None:
+    sqlite_project.configure(apps=["shop", "reusable"], extra="CHRONOMIG = {'own_apps': ['shop']}")
+    sqlite_project.write("reusable/models.py", "")
+    sqlite_project.write("reusable/migrations/__init__.py", "")
+    sqlite_project.write(
+        "reusable/migrations/0001_initial.py",
+        "from django.db import migrations\n\nclass Migration(migrations.Migration):\n    dependencies = [('auth', '9999_nothing')]\n    operations = []\n",
+    )
+    text = told(sqlite_project, "makemigrations", code=1)
+    assert "The migrations of the installed apps do not fit together." in text
+    assert "9999_nothing" in text
+
+
+def test_a_folder_in_the_place_of_a_migration_file_is_named(sqlite_project: Project) -> None:
+    (sqlite_project.root / f"project_migrations/default/{A}.py").mkdir(parents=True)
+    text = told(sqlite_project, "migrate", code=1)
+    assert "Cannot read the migration file" in text
+    assert "Is a directory" in text
+
+
+def test_a_place_before_all_migrations_has_no_sql(migrated: Project) -> None:
+    assert "'2020-01-01' names no migration." in told(migrated, "sql", "2020-01-01", code=2)
+
+
+def test_a_vendor_without_a_lock_is_refused(sqlite_project: Project) -> None:
+    result = sqlite_project.python(
+        """
+        from django.db import connection
+        from chronomig.errors import LockError
+        from chronomig.lock import lock_for
+        connection.vendor = "oracle"
+        try:
+            lock_for(connection)
+        except LockError as error:
+            result = str(error)
+        """
+    )
+    assert "There is no lock for the database vendor 'oracle'." in result
+
+
+def test_a_lock_that_the_server_refuses_is_an_error(project: Project) -> None:
+    """GET_LOCK(NULL) is NULL, as it is when the server runs out of memory."""
+    result = project.python(
+        """
+        from django.db import connection
+        from chronomig.errors import LockError
+        from chronomig.lock import MySQLLock
+
+        class Nameless(MySQLLock):
+            name = None
+
+        result = "other vendor"
+        if connection.vendor == "mysql":
+            try:
+                Nameless(connection).try_acquire()
+            except LockError as error:
+                result = str(error)
+        """
+    )
+    if project.databases["default"]["ENGINE"].endswith("mysql"):
+        assert "The lock of the database 'default' cannot be taken." in result
+    else:
+        assert result == "other vendor"
+
+
+def test_a_lock_file_that_cannot_be_written_is_named(migrated: Project) -> None:
+
+    lock = Path(str(migrated.databases["default"]["NAME"]) + ".chronomig-lock")
+    lock.unlink()
+    lock.mkdir()
+    migrated.migration("20260102000000_more", "")
+    assert f"The lock file {lock} cannot be written." in told(migrated, "migrate", code=1)
+
+
+def test_an_unexpected_error_asks_for_a_report_with_the_versions(sqlite_project: Project) -> None:
+    done = sqlite_project.run(
+        [
+            sys.executable,
+            "-c",
+            "from chronomig.cli import handle_errors\ndef broken():\n    raise RuntimeError('a mistake')\nraise SystemExit(handle_errors(broken))",
+        ]
+    )
+    assert done.code == 1
+    assert "RuntimeError: a mistake" in done.err
+    assert "This is a mistake in chronomig. Please report it" in done.err
+    assert "Django" in done.err
+
+
+@pytest.mark.parametrize("command", ["status", "plan", "history"])
+def test_nothing_else_than_json_is_on_stdout_with_json(migrated: Project, command: str) -> None:
+    done = migrated.ok(command, "--json")
+    assert done.out.count("\n") == 1
+    assert done.json["schema"] == f"chronomig.{command}/1"
