@@ -71,11 +71,18 @@ PYPROJECT_ONLY = frozenset({"settings", "python_path"})
 
 
 def find_root(start: Path) -> Path | None:
-    """Return the nearest directory at or above *start* with a configuration, else the nearest with a manage.py."""
+    """
+    Return the project's root at or above *start*: the nearest directory with a configuration, or with a manage.py.
+
+    A manage.py below a configuration belongs to it when both name the same settings module.
+    """
     above = (start, *start.parents)
-    configured = (one for one in above if "chronomig" in read_pyproject(one))
-    managed = (one for one in above if (one / "manage.py").is_file())
-    return next(configured, None) or next(managed, None)
+    configured = next((one for one in above if "chronomig" in read_pyproject(one)), None)
+    managed = next((one for one in above if (one / "manage.py").is_file()), None)
+    if configured is None or managed is None or configured.is_relative_to(managed):
+        return configured or managed
+    settings = read_pyproject(configured)["chronomig"].get("settings")
+    return configured if settings in (None, settings_module_of(managed)) else managed
 
 
 def read_pyproject(root: Path) -> dict[str, Any]:

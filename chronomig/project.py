@@ -162,7 +162,13 @@ class Project:
         return {alias: found[alias] for alias in real_aliases() if alias in found}
 
     def choose_databases(self, aliases: Sequence[str]) -> list[Database]:
-        """Return the databases named, or all; raise UsageError."""
+        """Return the databases named, or all; raise UsageError, ConfigError."""
+        if not self.databases:
+            raise ConfigError(
+                "There is no database.",
+                cause="DATABASES is empty, or every alias is 'unmanaged'.",
+                next_step="Configure one in Django's settings.",
+            )
         return [self.database(alias) for alias in dict.fromkeys(aliases)] or list(self.databases.values())
 
     def database(self, alias: str) -> Database:

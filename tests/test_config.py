@@ -67,14 +67,18 @@ def test_the_settings_module_cannot_stand_in_the_settings() -> None:
     assert "'settings' cannot stand in the CHRONOMIG setting." in refusal({}, {"settings": "x"})
 
 
-def test_the_root_is_the_nearest_configuration_else_the_nearest_manage_py(tmp_path: Path) -> None:
-    inner = tmp_path / "repo" / "site" / "app"
-    inner.mkdir(parents=True)
-    (tmp_path / "repo" / "site" / "manage.py").write_text("os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'a.b')")
-    assert find_root(inner) == tmp_path / "repo" / "site"
-    assert settings_module_of(tmp_path / "repo" / "site") == "a.b"
-    (tmp_path / "repo" / "pyproject.toml").write_text("[tool.chronomig]\n")
-    assert find_root(inner) == tmp_path / "repo"
+def test_a_manage_py_below_a_configuration_belongs_to_it_when_both_name_the_same_settings(tmp_path: Path) -> None:
+    repo, site = tmp_path / "repo", tmp_path / "repo" / "site"
+    (site / "app").mkdir(parents=True)
+    (site / "manage.py").write_text("os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'a.b')")
+    assert find_root(site / "app") == site
+    assert settings_module_of(site) == "a.b"
+    for settings, root in (("settings = 'a.b'", repo), ("", repo), ("settings = 'other'", site)):
+        (repo / "pyproject.toml").write_text(f"[tool.chronomig]\n{settings}\n")
+        assert find_root(site / "app") == root
+    (site / "pyproject.toml").write_text("[tool.chronomig]\n")
+    assert find_root(site / "app") == site
+    assert find_root(repo) == repo
 
 
 def test_broken_toml_is_named(sqlite_project: Project) -> None:

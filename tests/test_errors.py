@@ -158,3 +158,10 @@ def test_nothing_else_than_json_is_on_stdout_with_json(migrated: Project, comman
     done = migrated.ok(command, "--json")
     assert done.out.count("\n") == 1
     assert done.json["schema"] == f"chronomig.{command}/1"
+
+
+def test_a_project_without_a_database_says_so(sqlite_project: Project) -> None:
+    sqlite_project.databases = {}
+    sqlite_project.configure()
+    for command in ("status", "migrate"):
+        assert "There is no database." in told(sqlite_project, command, code=2)

@@ -64,6 +64,7 @@ def test_models_become_one_file_and_the_second_run_finds_nothing(sqlite_project:
     sqlite_project.models(ITEM)
     done = sqlite_project.ok("makemigrations")
     assert "+ Create model Item" in done.out
+    assert f"default: detected project_migrations/default/{sqlite_project.files()[-1]}.py" in done.out
     assert own_files(sqlite_project) == ["item"]
     assert sqlite_project.ok("makemigrations").out == "default: no changes\n"
     assert sqlite_project.chronomig("makemigrations", "--check").code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from django.db.migrations.questioner import MigrationQuestioner
 
@@ -82,13 +83,19 @@ def say(drafted: Sequence[SetDraft], *, source: bool, scriptable: bool, quiet: b
         if not one.drafts:
             output.say(f"{one.set.name}: no changes", err=scriptable)
         for draft in one.drafts:
-            output.say(f"{one.set.name}: {draft.kind} {draft.entry.path}", err=scriptable)
+            output.say(f"{one.set.name}: {draft.kind} {shown(draft.entry.path)}", err=scriptable)
             for line in draft.descriptions if draft.kind is not DraftKind.VENDORED else []:
                 output.say(f"    {line}", err=scriptable)
             if source:
                 output.say(draft.entry.source.decode())
             if scriptable:
-                output.say(str(draft.entry.path))
+                output.say(shown(draft.entry.path))
+
+
+def shown(path: Path) -> str:
+    """Return *path* as it can be typed here: relative where it lies below the working directory."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def as_json(one: SetDraft) -> dict[str, object]:
