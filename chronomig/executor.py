@@ -270,7 +270,8 @@ class Run:
         assert isinstance(source, DjangoMigration)
         self.operation = f"{type(source).__name__}.{'apply' if self.one.is_up else 'unapply'}()"
         run = source.apply if self.one.is_up else source.unapply
-        return run(base, editor)  # type: ignore[return-value]
+        # Django's apply() changes the state that it is given.
+        return run(base.clone(), editor)  # type: ignore[return-value]
 
     def _run(self, editor: BaseDatabaseSchemaEditor, base: ProjectState) -> ProjectState:
         """Run the operations that are not in effect yet (up), or those that are (down), and return the last state."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from django.db.migrations import Migration as DjangoMigration
 
@@ -11,11 +11,18 @@ from chronomig.state import ProjectState
 
 
 class States:
-    """The states of one database: after each applied migration, in the order of application."""
+    """
+    The states of one database: after each applied migration, in the order of application.
 
-    def __init__(self, migrations: Sequence[Loaded]) -> None:
+    Of the states on the way only those are kept that going down will need: from before the first of *going_down*.
+    """
+
+    def __init__(self, migrations: Sequence[Loaded], going_down: Collection[str] = ()) -> None:
         self.order = list(migrations)
-        self._after: list[ProjectState] = [ProjectState()]
+        places = (place for place, one in enumerate(self.order) if one.name in going_down)
+        self._keep_from = next(places, len(self.order))
+        self._after = {0: ProjectState()}
+        """{how many migrations: the state after them}"""
 
     @property
     def current(self) -> ProjectState:
@@ -23,22 +30,26 @@ class States:
 
     def _at(self, count: int) -> ProjectState:
         """Return the state after the first *count* migrations."""
-        while len(self._after) <= count:
-            self._after.append(fold(self._after[-1], self.order[len(self._after) - 1]))
-        return self._after[count]
+        begin = max(known for known in self._after if known <= count)
+        state = self._after[begin]
+        for place in range(begin, count):
+            state = fold(state, self.order[place])
+            if place + 1 >= self._keep_from or place + 1 == count:
+                self._after[place + 1] = state
+        return state
 
     def without(self, name: str) -> ProjectState:
         """Return the state of all but *name*, and keep it so: *name* is what moves now."""
-        index = next((i for i, one in enumerate(self.order) if one.name == name), None)
-        if index is not None:
-            del self.order[index]
-            del self._after[index + 1 :]
+        place = next((place for place, one in enumerate(self.order) if one.name == name), None)
+        if place is not None:
+            del self.order[place]
+            self._after = {count: state for count, state in self._after.items() if count <= place}
         return self.current
 
     def add(self, loaded: Loaded, state: ProjectState) -> None:
-        self.current.release()
+        """Put *loaded* on top; *state* is the one after it. Downs come first: what is below is not needed again."""
         self.order.append(loaded)
-        self._after.append(state)
+        self._after = {0: self._after[0], len(self.order): state}
 
 
 def fold(state: ProjectState, loaded: Loaded) -> ProjectState:

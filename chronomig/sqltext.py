@@ -41,7 +41,7 @@ def collect(connection: BaseDatabaseWrapper, loaded: Loaded, base: ProjectState,
     with connection.schema_editor(collect_sql=True, atomic=loaded.atomic) as editor:
         if loaded.overrides_execution and isinstance(loaded.source, DjangoMigration):
             run = loaded.source.apply if direction is Direction.UP else loaded.source.unapply
-            run(base, editor, collect_sql=True)
+            run(base.clone(), editor, collect_sql=True)
         else:
             base.render()
             moves = moves_of(loaded, base)[0]

@@ -77,10 +77,6 @@ class ProjectState(DjangoProjectState):
         """Render now: states derived from this one share what they do not change."""
         self.apps  # noqa: B018  a cached property
 
-    def release(self) -> None:
-        """Forget what was rendered; it is rendered again when somebody asks."""
-        self.__dict__.pop("apps", None)
-
     def _own(self, *keys: Key) -> None:
         """Put private copies in the place of the model states *keys*."""
         for key in keys:
