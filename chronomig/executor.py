@@ -1,5 +1,5 @@
 """
-Plan -> an iterator of Results.
+Prepared steps -> an iterator of Results.
 
 One migration, one transaction, its event inside of it. Where DDL is not transactional, every operation is recorded
 when it is done, and the next run goes on behind the last one.
@@ -20,24 +20,13 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration as DjangoMigration
 from django.db.migrations.operations.base import Operation
 
-from chronomig.errors import ChronomigError, ExecutionError, Refused
+from chronomig.errors import ChronomigError, ExecutionError
 from chronomig.folding import States, fold
 from chronomig.history import Event, History, Kind, ensure_django_table, keep_in_step
 from chronomig.loading import Loaded
-from chronomig.plan import Direction, HalfDone, Plan, Step
+from chronomig.plan import Direction, Step
+from chronomig.preparing import Prepared
 from chronomig.state import ProjectState, run_backwards, run_forwards
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A step of a plan with its code."""
-
-    step: Step
-    loaded: Loaded
-
-    @property
-    def is_up(self) -> bool:
-        return self.step.direction is Direction.UP
 
 
 @dataclass(frozen=True)
@@ -94,47 +83,6 @@ def in_short(steps: Sequence[Result | Step]) -> str:
     if len(steps) > 4:
         return f"{len(steps)} migrations, from {steps[0].name} to {steps[-1].name}"
     return ", ".join(step.name for step in steps) or "none"
-
-
-class IrreversibleRefused(Refused):
-    """Migrations that cannot be undone stand in the way."""
-
-    def __init__(self, irreversible: Sequence[Loaded]) -> None:
-        self.names = tuple(loaded.name for loaded in irreversible)
-        super().__init__(
-            f"{len(irreversible)} migration{'s' * (len(irreversible) != 1)} cannot be undone; nothing was run.",
-            cause="\n".join(
-                f"  {loaded.name}: {operation.describe()}"
-                for loaded in irreversible
-                for operation in loaded.irreversible
-            ),
-            next_step="Give the operation a reverse (reverse_code, reverse_sql), or choose a target after it.",
-        )
-
-
-def prepare(plan: Plan, load: Callable[[str], Loaded], *, fake: bool = False) -> list[Prepared]:
-    """Load the code of every step; raise LoadError, IrreversibleRefused, or Refused for an edited half-done file."""
-    prepared = [Prepared(step, load(step.name)) for step in plan]
-    if fake:
-        return prepared
-    irreversible = [one.loaded for one in prepared if not one.is_up and one.loaded.irreversible]
-    if irreversible:
-        raise IrreversibleRefused(irreversible)
-    for one in prepared:
-        if one.step.resumed is not None:
-            _check_resumable(one, one.step.resumed)
-    return prepared
-
-
-def _check_resumable(one: Prepared, half: HalfDone) -> None:
-    """What is recorded as done must still stand at the head of the file."""
-    now = tuple(operation.describe() for _, operation in one.loaded.operations)[: half.done]
-    if half.described and half.described[: half.done] != now:
-        raise Refused(
-            f"{one.step.name} is half done, and its first {half.done} operations were edited since.",
-            cause="\n".join(f"  done: {text}" for text in half.described[: half.done]),
-            next_step="Restore those operations in the file; the ones after them can be changed.",
-        )
 
 
 class Executor:

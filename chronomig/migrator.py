@@ -11,12 +11,13 @@ from django.db import Error as DatabaseFault
 
 from chronomig.config import OutOfOrder
 from chronomig.errors import Interrupted, Refused
-from chronomig.executor import Executor, Prepared, Result, Watcher, prepare
+from chronomig.executor import Executor, Result, Watcher
 from chronomig.folding import States
 from chronomig.history import Event, Kind, unreachable
 from chronomig.interrupts import stopping_at_an_edge
 from chronomig.lock import Holder, locked
 from chronomig.plan import Applied, Plan, Record, Step
+from chronomig.preparing import Prepared, prepare
 from chronomig.project import Database
 from chronomig.signals import SignalPlan, send_post_migrate, send_pre_migrate
 

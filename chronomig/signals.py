@@ -20,8 +20,8 @@ from django.db.migrations.operations.base import Operation
 from django.utils.module_loading import module_has_submodule
 
 from chronomig.errors import ExecutionError
-from chronomig.executor import Prepared
 from chronomig.loading import Labelled, Loaded
+from chronomig.preparing import Prepared
 from chronomig.state import ProjectState
 
 
