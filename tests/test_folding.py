@@ -94,7 +94,6 @@ def test_the_state_after_each_move_is_the_state_of_what_is_applied(sqlite_projec
     ]
 
 
-@pytest.mark.core
 def test_an_overridden_apply_runs_in_place_of_ours_both_ways(project: Project) -> None:
     project.write(
         "project_migrations/default/20260101000000_own.py",

@@ -59,7 +59,6 @@ def answer(project: Project, command: Sequence[str], answers: Sequence[str]) -> 
     return running.wait(timeout=60), screen
 
 
-@pytest.mark.core
 def test_models_become_one_file_and_the_second_run_finds_nothing(sqlite_project: Project) -> None:
     sqlite_project.models(ITEM)
     done = sqlite_project.ok("makemigrations")
@@ -457,7 +456,6 @@ def test_a_target_that_only_one_set_knows_asks_for_the_database(sqlite_project: 
     sqlite_project.ok("migrate", "--to", "2026-01-01")
 
 
-@pytest.mark.core
 def test_two_aliases_share_one_set(project: Project) -> None:
     project.databases["second"] = project_database(project)
     project.configure(extra="CHRONOMIG = {'sets': {'main': {'databases': ['default', 'second']}}}")

@@ -36,7 +36,6 @@ def two(project: Project) -> Project:
     return project
 
 
-@pytest.mark.core
 def test_everything_pending_is_applied_and_then_there_is_nothing_to_do(two: Project) -> None:
     done = two.ok("migrate")
     assert [line.split()[:2] for line in done.out.splitlines()[1:]] == [["applied", A], ["applied", B]]
@@ -45,7 +44,6 @@ def test_everything_pending_is_applied_and_then_there_is_nothing_to_do(two: Proj
     assert [column[0] for column in two.schema()["shop_item"]["columns"]] == ["id", "n", "notes"]
 
 
-@pytest.mark.core
 def test_a_target_moves_a_database_both_ways(two: Project) -> None:
     two.ok("migrate")
     down = two.ok("migrate", "--to", "2026-01-01", "--yes")
@@ -124,7 +122,6 @@ def test_operations_that_are_done_cannot_be_edited_away_under_a_half_done_migrat
     assert "done: Create model Box" in done.err
 
 
-@pytest.mark.core
 def test_a_data_migration_sees_historical_models_both_ways(two: Project) -> None:
     head = """
     def forwards(apps, schema_editor):
@@ -206,7 +203,6 @@ def test_reading_creates_neither_tables_nor_files(two: Project) -> None:
     assert [path for path in after if path not in before and path.suffix != ".sqlite3"] == []
 
 
-@pytest.mark.core
 def test_every_command_speaks_json(two: Project) -> None:
     plan = two.ok("plan", "--json").json
     assert plan["schema"] == "chronomig.plan/1"
