@@ -223,7 +223,6 @@ class Run:
 
     def _run(self, editor: BaseDatabaseSchemaEditor, base: ProjectState) -> ProjectState:
         """Run the operations that are not in effect yet (up), or those that are (down), and return the last state."""
-        base.render()
         moves, state = moves_of(self.one.loaded, base)
         todo = to_do(moves, self.one)
         for index, move in enumerate(todo):

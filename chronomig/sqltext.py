@@ -43,7 +43,6 @@ def collect(connection: BaseDatabaseWrapper, loaded: Loaded, base: ProjectState,
             run = loaded.source.apply if direction is Direction.UP else loaded.source.unapply
             run(base.clone(), editor, collect_sql=True)
         else:
-            base.render()
             moves = moves_of(loaded, base)[0]
             for move in moves if direction is Direction.UP else reversed(moves):
                 collect_one(editor, move, direction)

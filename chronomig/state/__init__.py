@@ -5,6 +5,7 @@ All that the rest of chronomig knows of it is here: a :class:`ProjectState`, sta
 :meth:`~ProjectState.after`, and the two calls that run an operation on a database between two states.
 """
 
-from chronomig.state.project import ProjectState, run_backwards, run_forwards
+from chronomig.state.project import ProjectState
+from chronomig.state.running import run_backwards, run_forwards
 
 __all__ = ["ProjectState", "run_backwards", "run_forwards"]

@@ -1,49 +1,35 @@
 """
 Persistent project states: deriving one copies what the operation changes, and shares the rest.
 
-Django's operations change a state through its mutators. Each of them first takes private copies of the model states
-that Django's own code is about to change; a model state that two states share is never changed.
+Django's operations change a state through its mutators. Each of them runs Django's own code on a small state that
+holds private copies of the model states concerned; what came out replaces them here. A model state that two states
+share is never changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations import operations as ops
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ModelState
 from django.db.migrations.state import ProjectState as DjangoProjectState
 
-Key = tuple[str, str]
-
-WELL_BEHAVED = frozenset(
-    {
-        ops.AddConstraint,
-        ops.AddField,
-        ops.AddIndex,
-        ops.AlterField,
-        ops.AlterIndexTogether,
-        ops.AlterModelManagers,
-        ops.AlterModelOptions,
-        ops.AlterModelTable,
-        ops.AlterModelTableComment,
-        ops.AlterOrderWithRespectTo,
-        ops.AlterUniqueTogether,
-        ops.CreateModel,
-        ops.DeleteModel,
-        ops.RemoveConstraint,
-        ops.RemoveField,
-        ops.RemoveIndex,
-        ops.RenameField,
-        ops.RenameIndex,
-        ops.RenameModel,
-        ops.RunPython,
-        ops.RunSQL,
-    }
+from chronomig.state.copies import (
+    PrivateModels,
+    is_same,
+    take_unchanged_fields,
+    with_base_renamed,
+    with_fields_copied,
 )
-"""Operations that change a state through its mutators only. By exact type: a subclass may do anything."""
+from chronomig.state.operations import uses_mutators_only
+from chronomig.state.references import Key, ReverseIndex
+from chronomig.state.registry import LazyApps
+from chronomig.state.version import Version
+
+_derived = itertools.count(1)
+"""Orders states: one that is derived from another comes after it."""
 
 
 class ProjectState(DjangoProjectState):
@@ -51,21 +37,53 @@ class ProjectState(DjangoProjectState):
 
     models: dict[Key, ModelState]
 
+    def __init__(self, models: dict[Key, ModelState] | None = None, real_apps: set[str] | None = None) -> None:
+        super().__init__(models, real_apps)
+        self._order = next(_derived)
+        self._tombstones: Mapping[Key, ModelState] = {}
+        self._reverse: ReverseIndex | None = None
+        self._version: Version | None = None
+        self._apps: LazyApps | None = None
+
+    # Deriving
+
     def after(self, app_label: str, operation: Operation) -> ProjectState:
         """Return the state after *operation*; this one stays as it is."""
-        state = self.clone()
-        if type(operation) not in WELL_BEHAVED:
-            state._own(*state.models)
+        if uses_mutators_only(operation):
+            state = self.clone()
+            operation.state_forwards(app_label, state)
+            return state
+        state = self.guarded()
         operation.state_forwards(app_label, state)
+        state._take(self.models)
         return state
 
     def clone(self) -> ProjectState:
-        """Return a state that shares every model state with this one."""
-        state = type(self)(dict(self.models), set(self.real_apps))
-        if "apps" in self.__dict__:
-            state.apps = self.apps.clone()
-        state.is_delayed = self.is_delayed
+        """Return a state that shares every model state, and what is rendered, with this one."""
+        models = self.models.fork() if isinstance(self.models, PrivateModels) else dict(self.models)
+        state = type(self)(models, set(self.real_apps))
+        state._order, state._tombstones = self._order, self._tombstones
+        state._reverse, state._version, state._apps = self._reverse, self._version, self._apps
         return state
+
+    def guarded(self) -> ProjectState:
+        """Return a clone whose model states can be changed in place: each is copied when it is first asked for."""
+        # What is rendered is shared, but not what the guarded state makes of it.
+        self.apps  # noqa: B018  a property that keeps what it makes
+        state = self.clone()
+        state.models = PrivateModels(self.models)
+        return state
+
+    def _take(self, before: Mapping[Key, ModelState]) -> None:
+        """Become a common state again, with the changes that were made in place since *before*."""
+        guarded = self.models
+        assert isinstance(guarded, PrivateModels)
+        self.models = dict(before)
+        for key in [key for key in before if key not in guarded]:
+            self._replace(key, None)
+        for key, model in guarded.settled(before).items():
+            if self.models.get(key) is not model:
+                self._replace(key, model)
 
     def plain(self) -> DjangoProjectState:
         """Return a Django state of private copies, for code that changes what it is given."""
@@ -73,48 +91,105 @@ class ProjectState(DjangoProjectState):
             {key: model.clone() for key, model in self.models.items()}, set(self.real_apps)
         )  # fmt: skip
 
-    def render(self) -> None:
-        """Render now: states derived from this one share what they do not change."""
-        self.apps  # noqa: B018  a cached property
+    # Rendering
 
-    def _own(self, *keys: Key) -> None:
-        """Put private copies in the place of the model states *keys*."""
-        for key in keys:
-            if key in self.models:
-                self.models[key] = self.models[key].clone()
+    @property
+    def apps(self) -> LazyApps:
+        """The registry of this version of the models; renders on demand."""
+        if self._apps is None:
+            self._apps = LazyApps(self._freeze(), self.real_apps)
+        return self._apps
 
-    def _own_with_fields(self) -> None:
-        """rename_field() changes Field instances in place, also in the models that refer to it."""
-        for key, model in self.models.items():
-            model = self.models[key] = model.clone()
-            for name, field in model.fields.items():
-                if field.remote_field or hasattr(field, "field_names"):
-                    model.fields[name] = field.clone()
+    def validate(self) -> None:
+        """Render everything; raise ValueError, InvalidBasesError, or what a field raises."""
+        self.apps.get_models(include_auto_created=True, include_swapped=True)
+
+    def _freeze(self) -> Version:
+        if self._version is None:
+            self._version = Version(dict(self.models), self._tombstones, self._order, self._reverse)
+        return self._version
+
+    # Changing
+
+    def _replace(self, key: Key, new: ModelState | None) -> None:
+        """Put *new* in the place of the model state *key*; None takes it away."""
+        old = self.models.get(key)
+        reverse = self._version.known_reverse if self._version else self._reverse
+        self._reverse = reverse.after(key, old, new) if reverse is not None else None
+        self._version = self._apps = self._relations = None
+        self._order = next(_derived)
+        if new is not None:
+            self.models[key] = new
+        elif old is not None:
+            self._tombstones = {**self._tombstones, key: old}
+            del self.models[key]
+
+    def _delegate(self, mutator: str, keys: Iterable[Key], *args: Any, **kwargs: Any) -> None:
+        """Run Django's *mutator* on private copies of the model states *keys*."""
+        originals = {key: self.models[key] for key in keys if key in self.models}
+        part = DjangoProjectState({key: model.clone() for key, model in originals.items()}, set(self.real_apps))
+        getattr(part, mutator)(*args, **kwargs)
+        self._merge(originals, part.models)
+
+    def _merge(self, originals: Mapping[Key, ModelState], changed: Mapping[Key, ModelState]) -> None:
+        for key in originals:
+            if key not in changed:
+                self._replace(key, None)
+        for key, model in changed.items():
+            if key not in originals or not is_same(originals[key], model):
+                self._replace(key, model)
+
+    def _with_sources(self, key: Key) -> list[Key]:
+        """Return *key* and the models that refer to it."""
+        return list(dict.fromkeys([key, *self._freeze().reverse.sources(key)]))
+
+    def add_model(self, model_state: ModelState) -> None:
+        self._replace((model_state.app_label, model_state.name_lower), model_state)
+
+    def remove_model(self, app_label: str, model_name: str) -> None:
+        if (app_label, model_name) not in self.models:
+            raise KeyError((app_label, model_name))
+        self._replace((app_label, model_name), None)
 
     def rename_model(self, app_label: str, old_name: str, new_name: str) -> None:
-        self._own(*self.models)
-        super().rename_model(app_label, old_name, new_name)
+        key = app_label, old_name.lower()
+        sources = self._with_sources(key)
+        self._delegate("rename_model", sources, app_label, old_name, new_name)
+        # Django leaves the bases of children and proxies as they were, and then cannot render them.
+        for source in sources:
+            model = self.models.get(source)
+            if (
+                model is not None
+                and (bases := with_base_renamed(model, key, f"{app_label}.{new_name}")) != model.bases
+            ):
+                renamed = model.clone()
+                renamed.bases = bases
+                self._replace(source, renamed)
 
     def rename_field(self, app_label: str, model_name: str, old_name: str, new_name: str) -> None:
-        self._own_with_fields()
-        super().rename_field(app_label, model_name, old_name, new_name)
+        # Django changes Field instances in place, also those of the models that refer to the field.
+        key = app_label, model_name.lower()
+        originals = {source: self.models[source] for source in self._with_sources(key) if source in self.models}
+        copies = {source: with_fields_copied(model) for source, model in originals.items()}
+        part = DjangoProjectState(dict(copies), set(self.real_apps))
+        part.rename_field(app_label, model_name, old_name, new_name)
+        for source, original in originals.items():
+            take_unchanged_fields(original, part.models[source])
+        self._merge(originals, part.models)
 
 
-def _owning(name: str) -> Callable[..., None]:
+def _delegating(name: str) -> Callable[..., None]:
     """Return Django's mutator *name*, which then changes a private copy of its model state."""
-    django_mutator = getattr(DjangoProjectState, name)
 
     def mutator(self: ProjectState, app_label: str, model_name: str, *args: Any, **kwargs: Any) -> None:
-        self._own((app_label, model_name.lower()))
-        django_mutator(self, app_label, model_name, *args, **kwargs)
+        self._delegate(name, [(app_label, model_name)], app_label, model_name, *args, **kwargs)
 
     mutator.__name__ = name
-    mutator.__doc__ = django_mutator.__doc__
+    mutator.__doc__ = getattr(DjangoProjectState, name).__doc__
     return mutator
 
 
-# add_model() and remove_model() replace entries of the state's own dict. _append_option() and its kin are what
-# add_index(), add_constraint() and the like end in.
+# _append_option() and its kin are what add_index(), add_constraint() and the like end in.
 for _name in (
     "add_field",
     "alter_field",
@@ -128,31 +203,4 @@ for _name in (
     "_alter_option",
 ):
     if hasattr(DjangoProjectState, _name):
-        setattr(ProjectState, _name, _owning(_name))
-
-
-def run_forwards(
-    operation: Operation, app_label: str, editor: BaseDatabaseSchemaEditor, before: ProjectState, after: ProjectState
-) -> None:
-    """Run *operation* on the database, from the state *before* it to the state *after* it."""
-    _render_in_order(before, after)
-    operation.database_forwards(app_label, editor, before, after)
-
-
-def run_backwards(
-    operation: Operation, app_label: str, editor: BaseDatabaseSchemaEditor, before: ProjectState, after: ProjectState
-) -> None:
-    """Undo *operation* on the database; the states are named as for :func:`run_forwards`."""
-    _render_in_order(before, after)
-    operation.database_backwards(app_label, editor, after, before)
-
-
-def _render_in_order(before: ProjectState, after: ProjectState) -> None:
-    """
-    Render the older state first.
-
-    SQLite's ``_remake_table`` mixes fields of both states, and Django orders columns by the creation counters that
-    rendering gives out (sqlite3/schema.py).
-    """
-    before.render()
-    after.render()
+        setattr(ProjectState, _name, _delegating(_name))

@@ -1,0 +1,116 @@
+"""Model states, copied and compared: what keeps the changes of one state out of another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.migrations.state import ModelState
+from django.db.migrations.utils import resolve_relation
+
+from chronomig.state.references import AnyField, Key
+
+
+class PrivateModels(dict[Key, ModelState]):
+    """
+    The models of a state that is handed to code which we do not know.
+
+    Some operations assign into ``state.models[key].options``: whatever is read here is a copy of its own.
+    """
+
+    def __init__(self, models: Mapping[Key, ModelState]) -> None:
+        super().__init__(models)
+        self._shared = set(models)
+
+    def fork(self) -> PrivateModels:
+        """Return another, which shares what both have now; each copies it when it is read again."""
+        self._shared = set(self)
+        return PrivateModels(self)
+
+    def settled(self, before: Mapping[Key, ModelState]) -> dict[Key, ModelState]:
+        """Return the models, those of *before* in the place of copies that were not changed."""
+        found = {key: dict.__getitem__(self, key) for key in self}
+        return {
+            key: before[key] if key in before and is_same(before[key], one) else one for key, one in found.items()
+        }
+
+    def __getitem__(self, key: Key) -> ModelState:
+        model = super().__getitem__(key)
+        if key in self._shared:
+            model = model.clone()
+            self[key] = model
+        return model
+
+    def __setitem__(self, key: Key, model: ModelState) -> None:
+        self._shared.discard(key)
+        super().__setitem__(key, model)
+
+    def get(self, key: Key, default: Any = None) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def pop(self, key: Key, *default: Any) -> Any:
+        if key in self:
+            self[key]
+        return super().pop(key, *default)
+
+    def values(self) -> Any:
+        self._own_all()
+        return super().values()
+
+    def items(self) -> Any:
+        self._own_all()
+        return super().items()
+
+    def _own_all(self) -> None:
+        for key in list(self._shared & set(self)):
+            self[key]
+
+
+def is_same(one: ModelState, other: ModelState) -> bool:
+    """Whether *other*, which began as a copy of *one*, was left as it was."""
+    return (
+        one.name == other.name
+        and one.bases == other.bases
+        and _same_items(one.fields, other.fields)
+        and _same_items(one.options, other.options)
+        and _same_items(dict(one.managers), dict(other.managers))
+    )
+
+
+def _same_items(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return list(one) == list(other) and all(one[name] is other[name] for name in one)
+
+
+def with_fields_copied(model: ModelState) -> ModelState:
+    """Return a copy of *model* whose relations and composite keys are copies as well."""
+    copy = model.clone()
+    for name, field in model.fields.items():
+        if field.remote_field or hasattr(field, "field_names"):
+            copy.fields[name] = field.clone()
+            copy.fields[name].name = field.name
+    return copy
+
+
+def take_unchanged_fields(original: ModelState, copy: ModelState) -> None:
+    """Put the fields of *original* back into *copy* where renaming a field left them alone."""
+    for name, field in copy.fields.items():
+        before = original.fields.get(name)
+        if before is not None and _names_in(before) == _names_in(field):
+            copy.fields[name] = before
+
+
+def _names_in(field: AnyField) -> tuple[object, ...]:
+    """Return the names of other fields that *field* holds."""
+    own = (getattr(field, name, None) for name in ("from_fields", "to_fields", "field_names"))
+    return (*map(tuple, (one or () for one in own)), getattr(field.remote_field, "field_name", None))
+
+
+def with_base_renamed(model: ModelState, key: Key, new: str) -> tuple[Any, ...]:
+    """Return the bases of *model*, those that name *key* naming *new*."""
+    return tuple(
+        new if isinstance(base, str) and resolve_relation(base, model.app_label) == key else base
+        for base in model.bases
+    )

@@ -1,0 +1,117 @@
+"""What is known of operations: how they change a state, and how much of the models they look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import IntEnum
+
+from django.db.migrations import operations as ops
+from django.db.migrations.operations.base import Operation
+
+
+class Depth(IntEnum):
+    """How much is rendered together with a model that is asked for."""
+
+    SHALLOW = 0
+    """The class, its bases, and the models that its primary key leads to; other relations may be strings."""
+    DIRECT = 1
+    """SHALLOW, and every target and through model of its own relations SHALLOW: what schema editors read."""
+    CLOSURE = 2
+    """Everything that forward relations lead to; what refers to it, when it is asked for. For unknown code."""
+
+
+_SCHEMA_ONLY = frozenset(
+    {
+        ops.AddConstraint,
+        ops.AddField,
+        ops.AddIndex,
+        ops.AlterField,
+        ops.AlterIndexTogether,
+        ops.AlterModelManagers,
+        ops.AlterModelOptions,
+        ops.AlterModelTable,
+        ops.AlterModelTableComment,
+        ops.AlterOrderWithRespectTo,
+        ops.AlterUniqueTogether,
+        ops.CreateModel,
+        ops.DeleteModel,
+        ops.RemoveConstraint,
+        ops.RemoveField,
+        ops.RemoveIndex,
+        ops.RenameField,
+        ops.RenameIndex,
+        ops.RenameModel,
+        ops.RunSQL,
+    }
+    # AlterConstraint came with Django 6.0.
+    | {getattr(ops, name) for name in ("AlterConstraint",) if hasattr(ops, name)}
+)
+"""They hand models to the schema editor, and change a state through its mutators."""
+
+_POSTGRES = "django.contrib.postgres.operations"
+_POSTGRES_SCHEMA_ONLY = frozenset(
+    {
+        "AddConstraintNotValid",
+        "AddIndexConcurrently",
+        "BloomExtension",
+        "BtreeGinExtension",
+        "BtreeGistExtension",
+        "CITextExtension",
+        "CreateCollation",
+        "CreateExtension",
+        "CryptoExtension",
+        "HStoreExtension",
+        "RemoveCollation",
+        "RemoveIndexConcurrently",
+        "TrigramExtension",
+        "UnaccentExtension",
+        "ValidateConstraint",
+    }
+)
+"""By name: importing the module needs psycopg."""
+
+
+def is_schema_only(operation: Operation) -> bool:
+    """Whether *operation* hands models to the schema editor, and does nothing else with them."""
+    # By exact type: a subclass may do anything.
+    if type(operation) is ops.SeparateDatabaseAndState:
+        return all(map(is_schema_only, operation.database_operations))
+    return _is_known(operation)
+
+
+def uses_mutators_only(operation: Operation) -> bool:
+    """Whether *operation* changes a state through its mutators alone, never a model state that it finds there."""
+    if type(operation) is ops.SeparateDatabaseAndState:
+        return all(map(uses_mutators_only, (*operation.database_operations, *operation.state_operations)))
+    if type(operation) is ops.RunSQL:
+        return all(map(uses_mutators_only, operation.state_operations))
+    return type(operation) is ops.RunPython or _is_known(operation)
+
+
+def _is_known(operation: Operation) -> bool:
+    kind = type(operation)
+    return kind in _SCHEMA_ONLY or (kind.__module__ == _POSTGRES and kind.__name__ in _POSTGRES_SCHEMA_ONLY)
+
+
+def depth_of(operation: Operation) -> Depth:
+    """Return how deep models have to be rendered for *operation*."""
+    return Depth.DIRECT if is_schema_only(operation) else Depth.CLOSURE
+
+
+_depth: ContextVar[Depth] = ContextVar("rendering depth", default=Depth.CLOSURE)
+
+
+def current_depth() -> Depth:
+    return _depth.get()
+
+
+@contextmanager
+def rendering_to(depth: Depth) -> Iterator[None]:
+    """Render to *depth* whatever is asked for inside."""
+    token = _depth.set(depth)
+    try:
+        yield
+    finally:
+        _depth.reset(token)

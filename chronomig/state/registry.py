@@ -1,0 +1,140 @@
+"""
+One version of the models -> classes, each rendered when it is first asked for.
+
+Operations and schema editors reach models only through an app registry. This one renders a model together with the
+neighbourhood that :func:`~chronomig.state.operations.current_depth` asks for.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.apps.registry import apps as real_registry
+from django.db.migrations.state import AppConfigStub, ModelState, StateApps
+from django.db.models import Model
+
+from chronomig.state.operations import current_depth
+from chronomig.state.references import AnyField
+from chronomig.state.rendering import Renderer, auto_created_throughs
+from chronomig.state.reverse import LazyOptions
+from chronomig.state.version import Version
+
+
+class LazyAppConfig(AppConfigStub):
+    """The share of one app in a lazy registry."""
+
+    apps: LazyApps
+
+    def __init__(self, label: str, registry: LazyApps) -> None:
+        self.apps = registry
+        self.label = self.name = label
+
+    @property
+    def models(self) -> dict[str, type[Model]]:  # type: ignore[override]
+        return self.apps.models_of_app(self.label)
+
+    def get_model(self, model_name: str, require_ready: bool = True) -> type[Model]:
+        return self.apps.get_model(self.label, model_name)
+
+
+class LazyApps(StateApps):
+    """An app registry that renders on demand; see the module."""
+
+    def __init__(self, version: Version, real_apps: Iterable[str] = ()) -> None:
+        # Not StateApps.__init__, which renders everything, but what Apps.__init__ sets.
+        self.all_models = defaultdict(dict)
+        self.stored_app_configs: list[object] = []
+        self.apps_ready = self.models_ready = self.ready = True
+        self.loading = False
+        self._lock: Any = None
+        self.ready_event: Any = None
+        self.real_models = list(_real_model_states(real_apps))
+        self.real_apps = frozenset(real_apps)
+        self._start_over(Renderer(self, version, self.real_models))
+
+    def _start_over(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+        self._foreign: list[type[Model]] = []
+        """Classes that other code registered here."""
+        self._configs: dict[str, LazyAppConfig] | None = None
+        self._pending_operations = defaultdict(list)
+        self.all_models.clear()
+
+    @property
+    def app_configs(self) -> dict[str, LazyAppConfig]:  # type: ignore[override]
+        if self._configs is None:
+            labels = self._renderer.names_by_label.keys() | self.real_apps
+            self._configs = {label: LazyAppConfig(label, self) for label in sorted(labels)}
+        return self._configs
+
+    def models_of_app(self, label: str) -> dict[str, type[Model]]:
+        """Return {lower-case name: class} of one app, all rendered."""
+        found: dict[str, type[Model]] = {}
+        for name in self._renderer.names_by_label.get(label, ()):
+            # A class without its relations would be a trap.
+            self._renderer.ensure((label, name), current_depth())
+            model = self.all_models[label][name]
+            found |= {str(one._meta.model_name): one for one in (*auto_created_throughs(model), model)}
+        return found | {str(one._meta.model_name): one for one in self._foreign if one._meta.app_label == label}
+
+    def get_models(self, include_auto_created: bool = False, include_swapped: bool = False) -> list[type[Model]]:
+        configs = self.app_configs.values()
+        return [model for config in configs for model in config.get_models(include_auto_created, include_swapped)]
+
+    def get_model(self, app_label: str, model_name: str | None = None, require_ready: bool = True) -> type[Model]:
+        """Return the class, rendered to the current depth; raise LookupError."""
+        if model_name is None:
+            app_label, model_name = app_label.split(".")
+        name = model_name.lower()
+        # While a class is made (its bases, class_prepared) only what is there is there, as in Django.
+        if not self._renderer.is_busy:
+            self._renderer.ensure_named((app_label, name), current_depth())
+        found = self.all_models.get(app_label, {}).get(name)
+        if found is None:
+            self.get_app_config(app_label)  # raises its own LookupError for an app that is not there
+            raise LookupError(f"App {app_label!r} doesn't have a {model_name!r} model.")
+        return found
+
+    def relations_to(self, model: type[Model]) -> list[AnyField]:
+        """Return the fields that relate to *model* or to a proxy of it, their models rendered."""
+        return self._renderer.relations_to(model, self._foreign)
+
+    def register_model(self, app_label: str, model: type[Model]) -> None:
+        self.all_models[app_label][str(model._meta.model_name)] = model
+        model._meta.__class__ = LazyOptions
+        if not self._renderer.is_busy:
+            self._foreign.append(model)
+            self.clear_cache()
+        self.do_pending_operations(model)
+
+    def unregister_model(self, app_label: str, model_name: str) -> None:
+        self.all_models[app_label].pop(model_name, None)
+        self._renderer.forget((app_label, model_name))
+
+    def render_multiple(self, model_states: Sequence[ModelState]) -> None:
+        """Take *model_states* in: Django's migrate does so with models of apps without migrations."""
+        if model_states:  # what was rendered may have new neighbours now
+            self._start_over(self._renderer.with_added(model_states))
+
+    @contextmanager
+    def bulk_update(self) -> Iterator[None]:
+        yield
+
+    def clear_cache(self) -> None:
+        for models in self.all_models.values():
+            for model in models.values():
+                model._meta._expire_cache()  # type: ignore[attr-defined]
+
+    def clone(self) -> LazyApps:
+        """A registry belongs to one version of the models, so there is nothing to detach."""
+        return self
+
+
+def _real_model_states(real_apps: Iterable[str]) -> Iterator[ModelState]:
+    """Yield the models of apps without migrations; without their relations, as in Django."""
+    for label in real_apps:
+        for model in real_registry.get_app_config(label).get_models():
+            yield ModelState.from_model(model, exclude_rels=True)

@@ -1,0 +1,267 @@
+"""
+Model states -> classes, with as much around them as is asked for.
+
+A class can be deepened later: Django resolves a relation when its target is registered. No class is shared between
+registries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from django.core.checks import model_checks
+from django.db.migrations.exceptions import InvalidBasesError
+from django.db.migrations.state import ModelState
+from django.db.migrations.utils import resolve_relation
+from django.db.models import Model
+
+from chronomig.state.operations import Depth, current_depth
+from chronomig.state.references import (
+    AnyField,
+    Key,
+    Kind,
+    base_keys,
+    fields_of,
+    grouped,
+    is_proxy,
+    key_of,
+    references_of,
+)
+from chronomig.state.reverse import LazyAccessor
+from chronomig.state.version import Version
+
+if TYPE_CHECKING:
+    from chronomig.state.registry import LazyApps
+
+
+class Renderer:
+    """Render the models of one version into one registry."""
+
+    def __init__(self, registry: LazyApps, version: Version, added: Iterable[ModelState] = ()) -> None:
+        self.registry = registry
+        self.version = version
+        self.added = {key_of(model): model for model in added}
+        """Models that are no part of the version: of apps without migrations."""
+        self._levels: dict[Key, Depth] = {}
+        self._at_work: list[Key] = []
+
+    def with_added(self, models: Iterable[ModelState]) -> Renderer:
+        """Return a renderer that begins anew, with *models* besides."""
+        return Renderer(self.registry, self.version, [*self.added.values(), *models])
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a class is being made."""
+        return bool(self._at_work)
+
+    @cached_property
+    def names_by_label(self) -> Mapping[str, list[str]]:
+        return grouped({**self.version.models, **self.added}) if self.added else self.version.names_by_label
+
+    def forget(self, key: Key) -> None:
+        self._levels.pop(key, None)
+
+    # What the states say
+
+    def _state(self, key: Key) -> ModelState | None:
+        return self.added.get(key) or self.version.models.get(key)
+
+    def _state_or_last(self, key: Key) -> ModelState | None:
+        """Return the model state of *key*, or the last one of a model that was deleted."""
+        return self._state(key) or self.version.tombstones.get(key)
+
+    def _sources(self, key: Key) -> dict[Key, None]:
+        """Return the models that refer to *key*, or to a proxy of it."""
+        found: dict[Key, None] = {}
+        todo = [key]
+        while todo:
+            target = todo.pop()
+            for source in self._direct_sources(target):
+                if source not in found and target in self._proxied_by(source):
+                    todo.append(source)
+                found[source] = None
+        return found
+
+    def _direct_sources(self, target: Key) -> Iterator[Key]:
+        yield from self.version.reverse.sources(target)
+        for key, model in self.added.items():
+            if any(reference.target == target for reference in references_of(model)):
+                yield key
+
+    def _proxied_by(self, key: Key) -> Sequence[Key]:
+        model = self._state(key)
+        return base_keys(model) if model is not None and is_proxy(model) else ()
+
+    # Classes
+
+    def ensure_named(self, key: Key, depth: Depth) -> None:
+        """Render *key* to *depth*; if no state has it, the models that may own an auto-created through model."""
+        if self._state(key) is not None:
+            self.ensure(key, depth)
+            return
+        label, name = key
+        if name in self.registry.all_models.get(label, {}):
+            return
+        for place in [place for place, letter in enumerate(name) if letter == "_"]:
+            if self._state((label, name[:place])) is not None:  # its name is <owner>_<field>
+                self.ensure((label, name[:place]), depth)
+
+    def ensure(self, key: Key, depth: Depth) -> None:
+        """Render *key* to *depth*, unless it is; raise ValueError, InvalidBasesError."""
+        level = self._levels.get(key)
+        if level is not None and level >= depth:
+            return
+        if level is None:
+            self._render(key)
+        if depth is Depth.DIRECT:
+            self._render_targets(key)
+        elif depth is Depth.CLOSURE:
+            self._render_closure(key)
+
+    def _render(self, key: Key) -> None:
+        model = self._state_or_last(key)
+        assert model is not None
+        self._render_bases(key, model)
+        self._at_work.append(key)
+        try:
+            with self.version.counting_fields():
+                model.render(self.registry)
+        finally:
+            self._at_work.pop()
+        self._levels[key] = Depth.SHALLOW
+        self._render_column_types(key)
+
+    def _render_bases(self, key: Key, model: ModelState) -> None:
+        for base in base_keys(model):
+            if base in (*self._at_work, key) or self._state_or_last(base) is None:
+                raise InvalidBasesError(f"Cannot resolve bases for {[model]}: {'.'.join(base)} is not there.")
+            self._at_work.append(key)
+            try:
+                self.ensure(base, Depth.SHALLOW)
+            finally:
+                self._at_work.pop()
+
+    def _render_column_types(self, key: Key, to_field: str | None = None, seen: tuple[Key, ...] = ()) -> None:
+        """Render along the foreign keys that the column type of a reference to *key* follows."""
+        model = self._state_or_last(key)
+        if model is None or key in seen:
+            return
+        for name, field in model.fields.items():
+            # A to_field may also be an attribute name ("owner_id").
+            leads_on = field.primary_key or (to_field is not None and to_field in (name, f"{name}_id"))
+            if not field.remote_field or not leads_on:
+                continue
+            target = resolve_relation(field.remote_field.model, *key)
+            if self._state_or_last(target) is not None:
+                self.ensure(target, Depth.SHALLOW)
+                self._render_column_types(target, getattr(field.remote_field, "field_name", None), (*seen, key))
+
+    def _render_closure(self, key: Key) -> None:
+        todo, fresh = [key], []
+        while todo:
+            key = todo.pop()
+            level = self._levels.get(key)
+            if level is Depth.CLOSURE:
+                continue
+            if level is None:
+                self._render(key)
+            todo += self._render_targets(key)
+            self._levels[key] = Depth.CLOSURE
+            fresh.append(key)
+        for key in fresh:
+            self._place_accessors(key)
+
+    def _render_targets(self, key: Key) -> list[Key]:
+        """Render what *key* itself refers to, and return it."""
+        # A foreign key may outlive its target for a few operations: the autodetector deletes proxies without looking
+        # who refers to them. Schema editors then see the model as it was.
+        find = self._state_or_last if current_depth() is Depth.DIRECT else self._state
+        model = self._state_or_last(key)
+        assert model is not None
+        found, missing = [], set()
+        for reference in references_of(model):
+            if reference.kind is Kind.AUTO_THROUGH:
+                continue
+            if find(reference.target) is None:
+                missing.add(reference.target)
+                continue
+            self.ensure(reference.target, Depth.SHALLOW)
+            found.append(reference.target)
+            if reference.kind is Kind.FIELD and reference.field_name:
+                remote = fields_of(model)[reference.field_name].remote_field
+                self._render_column_types(reference.target, getattr(remote, "field_name", None))
+        self._raise_missing(missing)
+        self._levels[key] = max(self._levels[key], Depth.DIRECT)
+        return found
+
+    def _raise_missing(self, missing: set[Key]) -> None:
+        """Raise Django's error for a relation to a model that does not exist."""
+        if not missing:
+            return
+        present = set(self.registry._pending_operations) - missing
+        check: Any = model_checks._check_lazy_references  # type: ignore[attr-defined]
+        if errors := check(self.registry, ignore=present):
+            raise ValueError("\n".join(error.msg for error in errors))
+
+    # Who refers to a class
+
+    def relations_to(self, model: type[Model], foreign: Sequence[type[Model]]) -> list[AnyField]:
+        """Return the fields that relate to *model* or to a proxy of it; their models are rendered, or *foreign*."""
+        concrete = model._meta.concrete_model
+        if concrete is None:
+            return []
+        key = concrete._meta.app_label, str(concrete._meta.model_name)
+        depth = max(Depth.DIRECT, current_depth())
+        sources = sorted(self._sources(key), key=lambda source: source[0])
+        for source in sources:
+            self.ensure(source, depth)
+        holders = [*(self.registry.all_models[label][name] for label, name in sources), *foreign]
+        return [
+            field
+            for holder in holders
+            if not holder._meta.swapped
+            for owner in (*auto_created_throughs(holder), holder)
+            for field in relations_of(owner)
+            if field.remote_field.model._meta.concrete_model is concrete  # type: ignore[union-attr]
+        ]
+
+    def _place_accessors(self, key: Key) -> None:
+        """Place a LazyAccessor for every relation to the model whose source is not rendered yet."""
+        model = self.registry.all_models[key[0]][key[1]]
+        if model._meta.swapped:
+            return
+        proxy = bool(model._meta.proxy)
+        for source in self._direct_sources(key) if proxy else self._sources(key):
+            if source not in self._levels:
+                render: Callable[[], object] = partial(self.ensure, source, Depth.CLOSURE)
+                for name in self._accessors(source, key, on_proxy=proxy):
+                    if name not in model.__dict__:
+                        setattr(model, name, LazyAccessor(name, render))
+
+    def _accessors(self, source: Key, key: Key, *, on_proxy: bool) -> Iterator[str]:
+        """Yield what *source* sets on *key*: a ManyToManyField on its very target, others on its concrete model."""
+        model = self._state(source)
+        for reference in references_of(model) if model is not None else ():
+            if reference.accessor is not None and (reference.many_to_many or not on_proxy):
+                exactly = reference.target == key
+                if exactly or (not reference.many_to_many and self._is_proxy_of(reference.target, key)):
+                    yield reference.accessor
+
+    def _is_proxy_of(self, key: Key, concrete: Key) -> bool:
+        bases = self._proxied_by(key)
+        return concrete in bases or any(self._is_proxy_of(base, concrete) for base in bases)
+
+
+def auto_created_throughs(model: type[Model]) -> list[type[Model]]:
+    """Return the through models that Django made for the ManyToManyFields of *model*."""
+    throughs = [getattr(field.remote_field, "through", None) for field in model._meta.local_many_to_many]
+    return [one for one in throughs if isinstance(one, type) and one._meta.auto_created is model]  # type: ignore[attr-defined]
+
+
+def relations_of(model: type[Model]) -> list[AnyField]:
+    """Return the fields of *model* itself that relate to a rendered class."""
+    fields: Any = model._meta._get_fields(reverse=False, include_parents=False)
+    related = (field for field in fields if field.is_relation and field.remote_field is not None)
+    return [field for field in related if isinstance(getattr(field.remote_field, "model", None), type)]
