@@ -90,7 +90,7 @@ class Choices:
 def begin(migration_set: MigrationSet) -> SetDraft:
     """Start at the head of the files."""
     timeline = migration_set.timeline
-    state = States(migration_set.loader.load_all(timeline)).current
+    state = States(timeline.names, migration_set.load).current
     return SetDraft(migration_set, state, timeline.newest.stamp if timeline.newest else None)
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from django.db import Error as DatabaseFault
 from django.db import transaction
@@ -21,7 +21,7 @@ from django.db.migrations import Migration as DjangoMigration
 from django.db.migrations.operations.base import Operation
 
 from chronomig.errors import ChronomigError, ExecutionError
-from chronomig.folding import States, fold
+from chronomig.folding import Path, States, fold
 from chronomig.history import Event, History, Kind, ensure_django_table, keep_in_step
 from chronomig.loading import Loaded
 from chronomig.plan import Direction, Step
@@ -177,7 +177,7 @@ class Run:
             self._record(Kind.FAKED, 0)
         state = self.executor.states.without(self.one.step.name)
         if self.one.is_up:
-            self.executor.states.add(self.one.loaded, fold(state, self.one.loaded))
+            self.executor.states.add(self.one.step.name, fold(state, self.one.loaded))
         return 0
 
     def move(self) -> int:
@@ -204,7 +204,7 @@ class Run:
                 self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration)
         self.executor.in_pieces = False
         if self.one.is_up:
-            self.executor.states.add(self.one.loaded, state)
+            self.executor.states.add(self.one.step.name, state)
         return duration
 
     def _record(self, kind: Kind, duration_ms: int) -> None:
@@ -218,23 +218,23 @@ class Run:
         assert isinstance(source, DjangoMigration)
         self.operation = f"{type(source).__name__}.{'apply' if self.one.is_up else 'unapply'}()"
         run = source.apply if self.one.is_up else source.unapply
-        # Django's apply() changes the state that it is given.
-        return run(base.clone(), editor)  # type: ignore[return-value]
+        return base.after_code(lambda state: run(state, editor))
 
     def _run(self, editor: BaseDatabaseSchemaEditor, base: ProjectState) -> ProjectState:
         """Run the operations that are not in effect yet (up), or those that are (down), and return the last state."""
-        moves, state = moves_of(self.one.loaded, base)
-        todo = to_do(moves, self.one)
-        for index, move in enumerate(todo):
+        way = Way(self.one.loaded, base)
+        places = way.places(self.one)
+        for index, place in enumerate(places):
+            move = way.move(place)
             self.operation = move.operation.describe()
-            self.executor.watcher.operation_begins(self.one.step, self.operation, index + 1, len(todo))
+            self.executor.watcher.operation_begins(self.one.step, self.operation, index + 1, len(places))
             with self._transaction_of(move.operation):
                 self._run_one(editor, move)
                 if self.stepwise:
                     run_deferred(editor)
-                    if index + 1 == len(todo) or todo[index + 1].number != move.number:
+                    if index + 1 == len(places) or way.numbered[places[index + 1]].number != move.number:
                         self._record_progress(move)
-        return state
+        return way.end
 
     def _run_one(self, editor: BaseDatabaseSchemaEditor, move: Move) -> None:
         run = run_forwards if self.one.is_up else run_backwards
@@ -252,31 +252,51 @@ class Run:
         )
 
 
-def moves_of(loaded: Loaded, base: ProjectState) -> tuple[list[Move], ProjectState]:
-    """Return the operations of *loaded* with the states around them, and the last state."""
-    moves, state = [], base
-    for number, app_label, operation in numbered(loaded):
-        after = state.after(app_label, operation)
-        moves.append(Move(app_label, operation, state, after, number))
-        state = after
-    return moves, state
+class Numbered(NamedTuple):
+    """An operation of a migration; what receivers inserted has the number of what it follows."""
+
+    number: int
+    app_label: str
+    operation: Operation
 
 
-def numbered(loaded: Loaded) -> Iterator[tuple[int, str, Operation]]:
-    """Yield (number, app label, operation); what receivers inserted has the number of what it follows."""
+class Way:
+    """The operations of one migration, and the states between them."""
+
+    def __init__(self, loaded: Loaded, base: ProjectState) -> None:
+        self.numbered = list(numbered(loaded))
+        self._states = Path(base, self.numbered, lambda state, one: state.after(one.app_label, one.operation))
+
+    def places(self, one: Prepared) -> list[int]:
+        """Return the places of what is not in effect yet (up), or of what is, the last one first (down)."""
+        done = one.step.resumed.done if one.step.resumed else 0 if one.is_up else len(one.loaded.operations)
+        numbers = [numbered.number for numbered in self.numbered]
+        if one.is_up:
+            return [place for place, number in enumerate(numbers) if number > done]
+        return [place for place, number in reversed(list(enumerate(numbers))) if number <= done]
+
+    def move(self, place: int) -> Move:
+        number, app_label, operation = self.numbered[place]
+        return Move(app_label, operation, self._states.at(place), self._states.at(place + 1), number)
+
+    def moves(self) -> Iterator[Move]:
+        return (self.move(place) for place in range(len(self.numbered)))
+
+    def moves_down(self) -> Iterator[Move]:
+        return (self.move(place) for place in reversed(range(len(self.numbered))))
+
+    @property
+    def end(self) -> ProjectState:
+        return self._states.at(len(self.numbered))
+
+
+def numbered(loaded: Loaded) -> Iterator[Numbered]:
+    """Yield the operations of a migration in order, with what receivers inserted."""
     for number, labelled in enumerate(loaded.operations, 1):
-        yield number, *labelled
+        yield Numbered(number, *labelled)
         for after, inserted in loaded.inserted:
             if after == number:
-                yield number, *inserted
-
-
-def to_do(moves: Sequence[Move], one: Prepared) -> list[Move]:
-    """Return the moves that are not in effect yet (up), or those that are, the last one first (down)."""
-    done = one.step.resumed.done if one.step.resumed else 0 if one.is_up else len(one.loaded.operations)
-    if one.is_up:
-        return [move for move in moves if move.number > done]
-    return [move for move in reversed(moves) if move.number <= done]
+                yield Numbered(number, *inserted)
 
 
 def run_deferred(editor: BaseDatabaseSchemaEditor) -> None:

@@ -2,60 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import isqrt
+from typing import Generic, TypeVar
 
 from django.db.migrations import Migration as DjangoMigration
 
 from chronomig.loading import Loaded
 from chronomig.state import ProjectState
 
+Change = TypeVar("Change")
+
+SHORTEST_STRETCH = 32
+
+
+class Path(Generic[Change]):
+    """
+    The states along a sequence of changes: any of them, in either direction, without keeping all.
+
+    A state of thousands of models is a dict of that size. Kept are one at the end of every stretch, and those of the
+    stretch that was asked for last: of n states, about twice the root of n.
+    """
+
+    def __init__(
+        self,
+        base: ProjectState,
+        changes: Sequence[Change],
+        apply: Callable[[ProjectState, Change], ProjectState],
+        known: Mapping[int, ProjectState] | None = None,
+    ) -> None:
+        self.changes = list(changes)
+        self._apply = apply
+        self._stretch = max(SHORTEST_STRETCH, isqrt(len(changes)))
+        self._kept = {0: base, **(known or {})}
+        """{after how many changes: state}"""
+        self._near: dict[int, ProjectState] = {}
+
+    def at(self, count: int) -> ProjectState:
+        """Return the state after the first *count* changes."""
+        if count in self._near:
+            return self._near[count]
+        begin = max(place for place in (*self._kept, *self._near) if place <= count)
+        state = self._near.get(begin) or self._kept[begin]
+        self._near = {place: one for place, one in self._near.items() if place > count - self._stretch} | {
+            begin: state
+        }
+        for place in range(begin, count):
+            state = self._apply(state, self.changes[place])
+            if (place + 1) % self._stretch == 0:
+                self._kept[place + 1] = state
+            if place + 1 > count - self._stretch:
+                self._near[place + 1] = state
+        return state
+
+    def remove(self, place: int) -> None:
+        """Take a change out; the states after it are others now."""
+        del self.changes[place]
+        self._kept = {count: state for count, state in self._kept.items() if count <= place}
+        self._near = {count: state for count, state in self._near.items() if count <= place}
+
+    def append(self, change: Change, state: ProjectState) -> None:
+        """Put *change* at the end; *state* is the one after it. The states of a way down are not needed any more."""
+        self.changes.append(change)
+        self._near = {len(self.changes): state}
+
 
 class States:
     """
     The states of one database: after each applied migration, in the order of application.
 
-    Of the states on the way only those are kept that going down will need: from before the first of *going_down*.
+    *known* holds states that need not be made: {after how many migrations: state}. Only the files that are needed are
+    loaded.
     """
 
-    def __init__(self, migrations: Sequence[Loaded], going_down: Collection[str] = ()) -> None:
-        self.order = list(migrations)
-        places = (place for place, one in enumerate(self.order) if one.name in going_down)
-        self._keep_from = next(places, len(self.order))
-        self._after = {0: ProjectState()}
-        """{how many migrations: the state after them}"""
+    def __init__(
+        self, names: Sequence[str], load: Callable[[str], Loaded], known: Mapping[int, ProjectState] | None = None
+    ) -> None:
+        self._path = Path(ProjectState(), names, lambda state, name: fold(state, load(name)), known)
 
     @property
     def current(self) -> ProjectState:
-        return self._at(len(self.order))
-
-    def _at(self, count: int) -> ProjectState:
-        """Return the state after the first *count* migrations."""
-        begin = max(known for known in self._after if known <= count)
-        state = self._after[begin]
-        for place in range(begin, count):
-            state = fold(state, self.order[place])
-            if place + 1 >= self._keep_from or place + 1 == count:
-                self._after[place + 1] = state
-        return state
+        return self._path.at(len(self._path.changes))
 
     def without(self, name: str) -> ProjectState:
         """Return the state of all but *name*, and keep it so: *name* is what moves now."""
-        place = next((place for place, one in enumerate(self.order) if one.name == name), None)
-        if place is not None:
-            del self.order[place]
-            self._after = {count: state for count, state in self._after.items() if count <= place}
+        if name in self._path.changes:
+            self._path.remove(self._path.changes.index(name))
         return self.current
 
-    def add(self, loaded: Loaded, state: ProjectState) -> None:
-        """Put *loaded* on top; *state* is the one after it. Downs come first: what is below is not needed again."""
-        self.order.append(loaded)
-        self._after = {0: self._after[0], len(self.order): state}
+    def add(self, name: str, state: ProjectState) -> None:
+        """Put *name* on top; *state* is the one after it."""
+        self._path.append(name, state)
 
 
 def fold(state: ProjectState, loaded: Loaded) -> ProjectState:
     """Return the state after *loaded*."""
-    if loaded.overrides_execution and isinstance(loaded.source, DjangoMigration):
-        return loaded.source.mutate_state(state, preserve=True)  # type: ignore[return-value]
+    source = loaded.source
+    if loaded.overrides_execution and isinstance(source, DjangoMigration):
+        return state.after_code(lambda changing: source.mutate_state(changing, preserve=False))
     for app_label, operation in loaded.operations:
         state = state.after(app_label, operation)
     return state

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -131,11 +131,11 @@ class Database:
             one.name for one in applied if one.name in files and one.sha256 and files[one.name].sha256 != one.sha256
         )
 
-    def states(self, record: Record, going_down: Collection[str] = ()) -> States:
+    def states(self, record: Record) -> States:
         """Return the states of this database; applied migrations without a file are left out."""
         files = self.set.timeline.by_name
         names = [one.name for one in record.applied if one.name in files]
-        return States([self.set.load(name) for name in names], going_down)
+        return States(names, self.set.load)
 
 
 class Project:

@@ -8,32 +8,26 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration as DjangoMigration
 
-from chronomig.executor import Move, moves_of
-from chronomig.folding import States, fold
+from chronomig.executor import Move, Way
+from chronomig.folding import Path, States, fold
 from chronomig.loading import Loaded
 from chronomig.plan import Direction
 from chronomig.state import ProjectState, run_backwards, run_forwards
 
 
 def sql_of(
-    connection: BaseDatabaseWrapper,
-    before: Sequence[Loaded],
-    migrations: Sequence[Loaded],
-    direction: Direction,
+    connection: BaseDatabaseWrapper, states: States, migrations: Sequence[Loaded], direction: Direction
 ) -> Iterator[tuple[Loaded, list[str]]]:
     """
     Yield (migration, statements) for *migrations* in the order in which they would run.
 
-    *before* is what is applied before the first of them, whatever the direction. The database is asked for names of
-    constraints where Django's schema editors ask for them; nothing in it changes.
+    *states* are those of what is applied before the first of them, whatever the direction. The database is asked for
+    names of constraints where Django's schema editors ask for them; nothing in it changes.
     """
-    state = States(before).current
-    bases: list[tuple[Loaded, ProjectState]] = []
-    for loaded in migrations:
-        bases.append((loaded, state))
-        state = fold(state, loaded)
-    for loaded, base in bases if direction is Direction.UP else reversed(bases):
-        yield loaded, collect(connection, loaded, base, direction)
+    way = Path(states.current, migrations, fold)
+    places = range(len(migrations))
+    for place in places if direction is Direction.UP else reversed(places):
+        yield migrations[place], collect(connection, migrations[place], way.at(place), direction)
 
 
 def collect(connection: BaseDatabaseWrapper, loaded: Loaded, base: ProjectState, direction: Direction) -> list[str]:
@@ -41,10 +35,10 @@ def collect(connection: BaseDatabaseWrapper, loaded: Loaded, base: ProjectState,
     with connection.schema_editor(collect_sql=True, atomic=loaded.atomic) as editor:
         if loaded.overrides_execution and isinstance(loaded.source, DjangoMigration):
             run = loaded.source.apply if direction is Direction.UP else loaded.source.unapply
-            run(base.clone(), editor, collect_sql=True)
+            base.after_code(lambda state: run(state, editor, collect_sql=True))
         else:
-            moves = moves_of(loaded, base)[0]
-            for move in moves if direction is Direction.UP else reversed(moves):
+            way = Way(loaded, base)
+            for move in way.moves() if direction is Direction.UP else way.moves_down():
                 collect_one(editor, move, direction)
     lines: list[str] = editor.collected_sql
     if connection.features.can_rollback_ddl and loaded.atomic:

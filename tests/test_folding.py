@@ -71,16 +71,15 @@ def test_the_state_after_each_move_is_the_state_of_what_is_applied(sqlite_projec
     from chronomig.folding import States
     from chronomig.project import current_project
     one = current_project().sets["default"]
-    loaded = one.loader.load_all(one.timeline)
-    names = [migration.name for migration in loaded]
+    names = one.timeline.names
     def models(state):
         return sorted(name for _, name in state.models)
-    states = States(loaded, going_down=names[3:])
+    states = States(names, one.load)
     result = [models(states.current)]
     for name in (names[5], names[3], names[4]):
         result.append(models(states.without(name)))
     from chronomig.folding import fold
-    states.add(loaded[4], fold(states.current, loaded[4]))
+    states.add(names[4], fold(states.current, one.load(names[4])))
     result.append(models(states.current))
     result.append(models(states.without(names[0])))
     """

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from chronomig import output
 from chronomig.errors import UsageError
-from chronomig.loading import Loaded
+from chronomig.folding import States
 from chronomig.plan import Direction, Record
 from chronomig.project import Database, Project
 from chronomig.sqltext import sql_of
@@ -25,13 +25,14 @@ def run(
     chosen = project.database(database) if database else _only(project)
     direction = Direction.DOWN if backwards else Direction.UP
     before, selected = select(chosen, migrations)
-    collected = sql_of(chosen.connection, before, selected, direction)
+    loaded = [chosen.set.load(name) for name in selected]
+    collected = sql_of(chosen.connection, States(before, chosen.set.load), loaded, direction)
     if json:
-        rows = [{"name": loaded.name, "sql": lines} for loaded, lines in collected]
+        rows = [{"name": one.name, "sql": lines} for one, lines in collected]
         output.say_json("sql", alias=chosen.alias, direction=direction, migrations=rows)
         return 0
-    for loaded, lines in collected:
-        output.say(f"-- {loaded.name} ({direction})")
+    for one, lines in collected:
+        output.say(f"-- {one.name} ({direction})")
         output.say("\n".join(lines))
     return 0
 
@@ -46,8 +47,8 @@ def _only(project: Project) -> Database:
     return next(iter(project.databases.values()))
 
 
-def select(database: Database, texts: Sequence[str]) -> tuple[list[Loaded], list[Loaded]]:
-    """Return (what stands before, what is asked for), loaded; without *texts*, what is pending in the database."""
+def select(database: Database, texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return (what stands before, what is asked for); without *texts*, what is pending in the database."""
     if not texts:
         applied = database.record()
         before = [name for name in applied.names if name in database.set.timeline.by_name]
@@ -57,7 +58,7 @@ def select(database: Database, texts: Sequence[str]) -> tuple[list[Loaded], list
         places = [_place(database, text) for text in texts]
         first, end = min(first for first, _ in places), max(end for _, end in places)
         before, selected = list(names[:first]), list(names[first:end])
-    return [database.set.load(name) for name in before], [database.set.load(name) for name in selected]
+    return before, selected
 
 
 def _place(database: Database, text: str) -> tuple[int, int]:

@@ -53,10 +53,17 @@ class ProjectState(DjangoProjectState):
             state = self.clone()
             operation.state_forwards(app_label, state)
             return state
+        return self.after_code(lambda state: operation.state_forwards(app_label, state))
+
+    def after_code(self, change: Callable[[ProjectState], DjangoProjectState | None]) -> ProjectState:
+        """Return what *change*, code that we do not know, makes of this state, in place or as another one."""
         state = self.guarded()
-        operation.state_forwards(app_label, state)
-        state._take(self.models)
-        return state
+        made = change(state) or state
+        if not isinstance(made, ProjectState):
+            return ProjectState(dict(made.models), made.real_apps)
+        if isinstance(made.models, PrivateModels):
+            made._take(self.models)
+        return made
 
     def clone(self) -> ProjectState:
         """Return a state that shares every model state, and what is rendered, with this one."""
