@@ -43,7 +43,7 @@ class ProjectState(DjangoProjectState):
         self._tombstones: Mapping[Key, ModelState] = {}
         self._reverse: ReverseIndex | None = None
         self._version: Version | None = None
-        self._apps: LazyApps | None = None
+        """What these models are frozen as, once they are shared or rendered."""
 
     # Deriving
 
@@ -67,16 +67,15 @@ class ProjectState(DjangoProjectState):
 
     def clone(self) -> ProjectState:
         """Return a state that shares every model state, and what is rendered, with this one."""
-        models = self.models.fork() if isinstance(self.models, PrivateModels) else dict(self.models)
-        state = type(self)(models, set(self.real_apps))
-        state._order, state._tombstones = self._order, self._tombstones
-        state._reverse, state._version, state._apps = self._reverse, self._version, self._apps
+        version = self._freeze()
+        state = type(self)(None, set(self.real_apps))
+        state.models = self.models.fork() if isinstance(self.models, PrivateModels) else self.models
+        state._order, state._tombstones, state._reverse = self._order, self._tombstones, self._reverse
+        state._version = version
         return state
 
     def guarded(self) -> ProjectState:
         """Return a clone whose model states can be changed in place: each is copied when it is first asked for."""
-        # What is rendered is shared, but not what the guarded state makes of it.
-        self.apps  # noqa: B018  a property that keeps what it makes
         state = self.clone()
         state.models = PrivateModels(self.models)
         return state
@@ -103,9 +102,10 @@ class ProjectState(DjangoProjectState):
     @property
     def apps(self) -> LazyApps:
         """The registry of this version of the models; renders on demand."""
-        if self._apps is None:
-            self._apps = LazyApps(self._freeze(), self.real_apps)
-        return self._apps
+        version = self._freeze()
+        if version.registry is None:
+            version.registry = LazyApps(version, self.real_apps)
+        return version.registry
 
     def validate(self) -> None:
         """Render everything; raise ValueError, InvalidBasesError, or what a field raises."""
@@ -113,7 +113,8 @@ class ProjectState(DjangoProjectState):
 
     def _freeze(self) -> Version:
         if self._version is None:
-            self._version = Version(dict(self.models), self._tombstones, self._order, self._reverse)
+            models = dict(self.models) if isinstance(self.models, PrivateModels) else self.models
+            self._version = Version(models, self._tombstones, self._order, self._reverse)
         return self._version
 
     # Changing
@@ -123,7 +124,9 @@ class ProjectState(DjangoProjectState):
         old = self.models.get(key)
         reverse = self._version.known_reverse if self._version else self._reverse
         self._reverse = reverse.after(key, old, new) if reverse is not None else None
-        self._version = self._apps = self._relations = None
+        if self._version is not None and not isinstance(self.models, PrivateModels):
+            self.models = dict(self.models)
+        self._version = self._relations = None
         self._order = next(_derived)
         if new is not None:
             self.models[key] = new

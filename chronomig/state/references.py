@@ -38,6 +38,7 @@ class Reference(NamedTuple):
     accessor: str | None = None
     """The attribute that the relation sets on the class of its target."""
     many_to_many: bool = False
+    one_to_one: bool = False
 
 
 def references_of(model: ModelState) -> tuple[Reference, ...]:
@@ -92,14 +93,16 @@ def _read_references(model: ModelState) -> Iterator[Reference]:
         target = resolve_relation(remote.model, *key)
         if getattr(remote, "parent_link", False):
             parent_links.add(target)
-        yield Reference(target, Kind.FIELD, name, _accessor(model, field, target), bool(field.many_to_many))
+        accessor = _accessor(model, field, target)
+        yield Reference(target, Kind.FIELD, name, accessor, bool(field.many_to_many), bool(field.one_to_one))
         if through := getattr(remote, "through", None):
             yield Reference(resolve_relation(through, *key), Kind.THROUGH, name)
         elif field.many_to_many:
             yield Reference(key, Kind.AUTO_THROUGH, name)
     for target in base_keys(model):
         implicit_link = not is_proxy(model) and target not in parent_links
-        yield Reference(target, Kind.BASE, accessor=model.name_lower if implicit_link else None)
+        accessor = model.name_lower if implicit_link else None
+        yield Reference(target, Kind.BASE, accessor=accessor, one_to_one=implicit_link)
 
 
 def _accessor(model: ModelState, field: AnyField, target: Key) -> str | None:

@@ -98,9 +98,9 @@ class LazyApps(StateApps):
             raise LookupError(f"App {app_label!r} doesn't have a {model_name!r} model.")
         return found
 
-    def relations_to(self, model: type[Model]) -> list[AnyField]:
+    def relations_to(self, model: type[Model], *, one_to_one: bool = False) -> list[AnyField]:
         """Return the fields that relate to *model* or to a proxy of it, their models rendered."""
-        return self._renderer.relations_to(model, self._foreign)
+        return self._renderer.relations_to(model, self._foreign, one_to_one=one_to_one)
 
     def register_model(self, app_label: str, model: type[Model]) -> None:
         self.all_models[app_label][str(model._meta.model_name)] = model

@@ -207,14 +207,22 @@ class Renderer:
 
     # Who refers to a class
 
-    def relations_to(self, model: type[Model], foreign: Sequence[type[Model]]) -> list[AnyField]:
-        """Return the fields that relate to *model* or to a proxy of it; their models are rendered, or *foreign*."""
+    def relations_to(
+        self, model: type[Model], foreign: Sequence[type[Model]], *, one_to_one: bool = False
+    ) -> list[AnyField]:
+        """
+        Return the fields that relate to *model* or to a proxy of it; their models are rendered, or *foreign*.
+
+        With *one_to_one*, only such fields; no other model is rendered for them.
+        """
         concrete = model._meta.concrete_model
         if concrete is None:
             return []
         key = concrete._meta.app_label, str(concrete._meta.model_name)
         depth = max(Depth.DIRECT, current_depth())
         sources = sorted(self._sources(key), key=lambda source: source[0])
+        if one_to_one:
+            sources = [source for source in sources if self._has_one_to_one(source)]
         for source in sources:
             self.ensure(source, depth)
         holders = [*(self.registry.all_models[label][name] for label, name in sources), *foreign]
@@ -225,7 +233,12 @@ class Renderer:
             for owner in (*auto_created_throughs(holder), holder)
             for field in relations_of(owner)
             if field.remote_field.model._meta.concrete_model is concrete  # type: ignore[union-attr]
+            if field.one_to_one or not one_to_one
         ]
+
+    def _has_one_to_one(self, key: Key) -> bool:
+        model = self._state(key)
+        return model is not None and any(reference.one_to_one for reference in references_of(model))
 
     def _place_accessors(self, key: Key) -> None:
         """Place a LazyAccessor for every relation to the model whose source is not rendered yet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from django.db.models import Model
@@ -18,9 +19,19 @@ class LazyOptions(Options):  # type: ignore[type-arg]
     """``_meta`` of a rendered class: Django walks all models to find the relations to one; this asks the state."""
 
     def _populate_directed_relation_graph(self) -> list[AnyField]:
-        registry = cast("LazyApps", self.apps)
-        tree = self.__dict__["_relation_tree"] = registry.relations_to(self.model)
+        tree = self.__dict__["_relation_tree"] = cast("LazyApps", self.apps).relations_to(self.model)
         return tree
+
+    @cached_property
+    def _reverse_one_to_one_field_names(self) -> frozenset[str]:
+        """Every ``objects.create()`` asks for it: only the models with a one-to-one relation are rendered."""
+        registry = cast("LazyApps", self.apps)
+        relations = [
+            one
+            for model in (self.model, *self.get_parent_list())
+            for one in registry.relations_to(model, one_to_one=True)
+        ]
+        return frozenset(one.remote_field.name for one in relations)  # type: ignore[union-attr]
 
 
 class LazyAccessor:

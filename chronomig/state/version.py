@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from django.db.migrations.state import ModelState
 from django.db.models import Field
 
 from chronomig.state.references import Key, ReverseIndex, grouped
+
+if TYPE_CHECKING:
+    from chronomig.state.registry import LazyApps
 
 FIELDS_PER_VERSION = 1 << 24
 
@@ -35,6 +39,8 @@ class Version:
         """Deleted models, as they last were."""
         self.sequence = sequence
         self.known_reverse = reverse
+        self.registry: LazyApps | None = None
+        """What is rendered of these models."""
         self._counter = sequence * FIELDS_PER_VERSION
         self._auto_counter = -sequence * FIELDS_PER_VERSION
 

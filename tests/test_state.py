@@ -1,0 +1,391 @@
+"""The state engine: what is shared, what is rendered, and what code that walks the models finds."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import django
+import pytest
+from django.apps.registry import Apps
+from django.conf import settings
+from django.core.exceptions import FieldError
+from django.db import connection, migrations, models
+from django.db.migrations.exceptions import InvalidBasesError
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import StateApps
+
+from chronomig.state import ProjectState, run_backwards, run_forwards
+from chronomig.state.operations import Depth, depth_of, rendering_to
+from chronomig.state.references import ReverseIndex
+
+pytestmark = pytest.mark.core
+
+if not settings.configured:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    django.setup()
+
+
+def pk() -> tuple[str, models.Field]:
+    return "id", models.BigAutoField(primary_key=True)
+
+
+def fk(to: str, **options: Any) -> models.ForeignKey:
+    return models.ForeignKey(to, models.CASCADE, **options)
+
+
+def build(*operations: tuple[str, Operation], base: ProjectState | None = None) -> ProjectState:
+    state = base or ProjectState()
+    for app_label, operation in operations:
+        state = state.after(app_label, operation)
+    return state
+
+
+def create(name: str, *fields: tuple[str, models.Field], **options: Any) -> Operation:
+    return migrations.CreateModel(name, [pk(), *fields], **options)
+
+
+@pytest.fixture
+def tables() -> Iterator[Callable[..., ProjectState]]:
+    """Return a function that runs operations on an empty database."""
+    connection.close()
+    connection.connection = None  # a database in memory goes with its connection
+
+    def run(*operations: tuple[str, Operation], base: ProjectState | None = None) -> ProjectState:
+        state = base or ProjectState()
+        with connection.schema_editor() as editor:
+            for app_label, operation in operations:
+                after = state.after(app_label, operation)
+                run_forwards(operation, app_label, editor, state, after)
+                state = after
+        return state
+
+    connection.ensure_connection()
+    yield run
+    connection.close()
+    connection.connection = None
+
+
+LIBRARY = (
+    ("lib", create("Author", ("name", models.TextField()))),
+    ("lib", create("Book", ("author", fk("lib.Author")), ("title", models.TextField()))),
+    ("lib", create("Shelf", ("books", models.ManyToManyField("lib.Book", related_name="shelves")))),
+    ("fan", create("Club", ("favourite", fk("lib.Author", related_name="clubs")))),
+    ("far", create("Island")),
+)
+
+
+def rendered(state: ProjectState) -> set[str]:
+    return {model._meta.label for models in state.apps.all_models.values() for model in models.values()}
+
+
+# What is rendered
+
+
+def test_nothing_is_rendered_before_it_is_asked_for() -> None:
+    state = build(*LIBRARY)
+    assert rendered(state) == set()
+    assert sorted(config.label for config in state.apps.get_app_configs()) == ["fan", "far", "lib"]
+    assert rendered(state) == set()
+
+
+def test_a_schema_operation_gets_a_model_and_what_it_refers_to_itself() -> None:
+    state = build(*LIBRARY, ("lib", create("Page", ("book", fk("lib.Book")))))
+    with rendering_to(Depth.DIRECT):
+        state.apps.get_model("lib", "Page")
+    assert rendered(state) == {"lib.Page", "lib.Book"}
+
+
+def test_code_gets_everything_that_forward_relations_lead_to() -> None:
+    state = build(*LIBRARY, ("lib", create("Page", ("book", fk("lib.Book")))))
+    state.apps.get_model("lib", "Page")
+    assert rendered(state) == {"lib.Page", "lib.Book", "lib.Author"}
+
+
+def test_a_column_type_is_followed_through_keys_that_are_foreign_keys() -> None:
+    key = models.OneToOneField("a.Root", models.CASCADE, primary_key=True)
+    state = build(
+        ("a", migrations.CreateModel("Root", [("code", models.CharField(max_length=7, primary_key=True))])),
+        ("a", migrations.CreateModel("Leaf", [("root", key)])),
+        ("a", create("Note", ("leaf", fk("a.Leaf")))),
+    )
+    with rendering_to(Depth.DIRECT):
+        field = state.apps.get_model("a", "Note")._meta.get_field("leaf")
+    assert field.db_type(connection) == "varchar(7)"
+
+
+def test_a_registry_is_shared_by_states_with_the_same_models_and_by_no_others() -> None:
+    state = build(*LIBRARY)
+    same = state.after("lib", migrations.RunPython(migrations.RunPython.noop))
+    other = state.after("far", migrations.DeleteModel("Island"))
+    assert state.apps is same.apps
+    assert other.apps is not state.apps
+    assert state.apps.get_model("lib", "Book") is not other.apps.get_model("lib", "Book")
+
+
+def test_a_registry_is_one_of_djangos_for_code_that_asks() -> None:
+    assert isinstance(build(*LIBRARY).apps, StateApps)
+
+
+def test_a_subclass_of_an_operation_is_not_taken_for_it() -> None:
+    class Counting(migrations.AddField):
+        pass
+
+    assert depth_of(migrations.AddField("a", "b", models.TextField())) is Depth.DIRECT
+    assert depth_of(Counting("a", "b", models.TextField())) is Depth.CLOSURE
+    both = migrations.SeparateDatabaseAndState([Counting("a", "b", models.TextField())])
+    assert depth_of(both) is Depth.CLOSURE
+
+
+def test_a_model_that_is_not_there_is_djangos_lookup_error() -> None:
+    apps = build(*LIBRARY).apps
+    with pytest.raises(LookupError, match="doesn't have a 'nothing' model"):
+        apps.get_model("lib", "nothing")
+    with pytest.raises(LookupError, match="No installed app with label 'nowhere'"):
+        apps.get_model("nowhere.Thing")
+
+
+def test_a_relation_to_a_model_that_is_not_there_is_djangos_error_every_time() -> None:
+    apps = build(("a", create("Note", ("to", fk("gone.Model"))))).apps
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"lazy reference to 'gone\.model'"):
+            apps.get_model("a", "Note")
+
+
+def test_bases_that_lead_nowhere_or_in_a_circle_are_named() -> None:
+    state = build(("a", migrations.CreateModel("One", [], bases=("a.Two",))))
+    with pytest.raises(InvalidBasesError, match=r"a\.two is not there"):
+        state.apps.get_model("a", "One")
+    circle = build(("a", migrations.CreateModel("Two", [], bases=("a.One",))), base=state)
+    with pytest.raises(InvalidBasesError, match="Cannot resolve bases"):
+        circle.apps.get_model("a", "One")
+
+
+def test_validating_finds_what_laziness_hides() -> None:
+    state = build(*LIBRARY, ("a", create("Note", ("to", fk("gone.Model")))))
+    state.apps.get_model("lib", "Book")
+    with pytest.raises(ValueError, match="lazy reference"):
+        state.validate()
+    build(*LIBRARY).validate()
+
+
+# What code finds
+
+
+def test_a_reverse_accessor_is_there_before_its_model_is(tables: Callable[..., ProjectState]) -> None:
+    tables(*LIBRARY)
+    state = build(*LIBRARY)
+    author_class = state.apps.get_model("lib", "Author")
+    author = author_class.objects.create(name="Ann")
+    assert rendered(state) == {"lib.Author"}
+    assert hasattr(author, "clubs")
+    book = author.book_set.create(title="One")
+    book.shelves.create()
+    assert [one.title for one in author_class.objects.prefetch_related("book_set").get().book_set.all()] == ["One"]
+    assert author_class.objects.filter(book__shelves__isnull=False).count() == 1
+
+
+def test_deleting_cascades_to_models_that_nobody_asked_for(tables: Callable[..., ProjectState]) -> None:
+    state = tables(*LIBRARY)
+    author = state.apps.get_model("lib", "Author").objects.create(name="Ann")
+    book = author.book_set.create(title="One")
+    book.shelves.create()
+    author.clubs.create()
+    fresh = build(*LIBRARY).apps.get_model("lib", "Author").objects.get()
+    assert fresh.delete() == (4, {"lib.Shelf_books": 1, "lib.Book": 1, "fan.Club": 1, "lib.Author": 1})
+
+
+def test_all_models_are_listed_with_their_through_models() -> None:
+    apps = build(*LIBRARY).apps
+    assert sorted(model._meta.label for model in apps.get_models(include_auto_created=True)) == [
+        "fan.Club", "far.Island", "lib.Author", "lib.Book", "lib.Shelf", "lib.Shelf_books",
+    ]  # fmt: skip
+    assert build(*LIBRARY).apps.get_model("lib", "shelf_books")._meta.auto_created._meta.label == "lib.Shelf"
+
+
+def test_children_and_proxies_are_found_from_their_parent(tables: Callable[..., ProjectState]) -> None:
+    link = models.OneToOneField("lib.Book", models.CASCADE, parent_link=True, primary_key=True, auto_created=True)
+    state = tables(
+        *LIBRARY,
+        ("lib", migrations.CreateModel("Novel", [("book_ptr", link)], bases=("lib.Book",))),
+        ("lib", migrations.CreateModel("Star", [], options={"proxy": True}, bases=("lib.Author",))),
+        ("fan", create("Poster", ("star", fk("lib.Star")))),
+    )
+    author_class = state.apps.get_model("lib", "Author")
+    author = author_class.objects.create(name="Ann")
+    state.apps.get_model("lib", "Novel").objects.create(author=author, title="One")
+    state.apps.get_model("fan", "Poster").objects.create(star_id=author.pk)
+    fresh = build(base=state).apps.get_model("lib", "Author").objects.get()
+    assert fresh.book_set.get().novel.title == "One"
+    assert fresh.poster_set.count() == 1
+    assert fresh.delete()[0] == 4
+
+
+def test_a_swapped_model_gives_way_to_its_replacement(settings_with: Callable[..., Any]) -> None:
+    settings_with(AUTH_USER_MODEL="people.Person")
+    state = build(
+        ("auth", create("User", options={"swappable": "AUTH_USER_MODEL"})),
+        ("people", create("Person")),
+        ("blog", create("Post", ("author", fk("people.Person")))),
+    )
+    assert state.apps.get_model("blog", "Post")._meta.get_field("author").related_model._meta.label == "people.Person"
+    assert state.apps.get_model("auth", "User")._meta.swapped == "people.Person"
+    assert "auth.User" not in {model._meta.label for model in state.apps.get_models()}
+
+
+@pytest.fixture
+def settings_with() -> Iterator[Callable[..., None]]:
+    from django.test import override_settings
+
+    entered: list[Any] = []
+
+    def change(**values: Any) -> None:
+        entered.append(override_settings(**values))
+        entered[-1].enable()
+
+    yield change
+    for one in reversed(entered):
+        one.disable()
+
+
+def test_a_custom_manager_comes_along() -> None:
+    from django.contrib.auth.models import UserManager
+
+    state = build(("a", create("Person", managers=[("people", UserManager())])))
+    assert type(state.apps.get_model("a", "Person").people).__name__ == "UserManager"
+
+
+def test_a_class_that_other_code_registers_is_related_to(tables: Callable[..., ProjectState]) -> None:
+    apps = build(*LIBRARY).apps
+    author = apps.get_model("lib", "Author")
+    meta = type("Meta", (), {"app_label": "own", "apps": apps})
+    type("Extra", (models.Model,), {"Meta": meta, "__module__": "own", "author": fk("lib.Author")})
+    assert "extra" in {relation.name for relation in author._meta.related_objects}
+
+
+# What is shared, and stays as it is
+
+
+def test_renaming_a_field_leaves_older_states_and_operations_alone() -> None:
+    target = create("Target", ("code", models.TextField(unique=True)))
+    source = create("Source", ("to", fk("a.Target", to_field="code")))
+    first = build(("a", target), ("a", source))
+    second = first.after("a", migrations.RenameField("target", "code", "number"))
+    assert first.models["a", "source"].fields["to"].remote_field.field_name == "code"
+    assert dict(source.fields)["to"].remote_field.field_name == "code"
+    assert second.models["a", "source"].fields["to"].remote_field.field_name == "number"
+
+
+def test_renaming_the_parent_of_another_model_takes_its_children_along(tables: Callable[..., ProjectState]) -> None:
+    link = models.OneToOneField("lib.Author", models.CASCADE, parent_link=True, primary_key=True, auto_created=True)
+    child = migrations.CreateModel("Poet", [("author_ptr", link)], bases=("lib.Author",))
+    state = tables(*LIBRARY, ("lib", child), ("lib", migrations.RenameModel("Author", "Writer")))
+    assert state.models["lib", "poet"].bases == ("lib.Writer",)
+    state.apps.get_model("lib", "Poet").objects.create(name="Ann")
+    assert state.apps.get_model("lib", "Writer").objects.get().poet.name == "Ann"
+
+
+def test_code_run_backwards_sees_the_models_as_they_are_there(tables: Callable[..., ProjectState]) -> None:
+    """Django hands out what it rendered earlier (RunPython.database_backwards)."""
+    seen = []
+
+    def look(apps: Apps, editor: object) -> None:
+        seen.append(sorted(field.name for field in apps.get_model("lib", "Author")._meta.get_fields()))
+
+    before = tables(*LIBRARY)
+    operations = [
+        ("lib", migrations.RemoveField("book", "author")),
+        ("lib", migrations.RunPython(look, look)),
+        ("fan", migrations.DeleteModel("Club")),
+    ]
+    states = [before]
+    for app_label, operation in operations:
+        states.append(states[-1].after(app_label, operation))
+    with connection.schema_editor() as editor:
+        for place, (app_label, operation) in enumerate(operations):
+            run_forwards(operation, app_label, editor, states[place], states[place + 1])
+        for place, (app_label, operation) in reversed(list(enumerate(operations))):
+            run_backwards(operation, app_label, editor, states[place], states[place + 1])
+    assert seen == [["clubs", "id", "name"], ["clubs", "id", "name"]]
+
+
+class SetsTable(Operation):
+    """Assigns into what it finds in the state, as some packages do."""
+
+    reduces_to_sql = False
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        state.models[app_label, "author"].options["db_table"] = "writers"
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        from_state.models[app_label, "author"].options["db_table"] = "broken"
+        self.seen = to_state.apps.get_model(app_label, "Author")._meta.db_table
+
+
+def test_an_operation_that_changes_a_state_in_place_reaches_only_its_own(tables: Callable[..., ProjectState]) -> None:
+    operation = SetsTable()
+    before = tables(*LIBRARY)
+    after = tables(("lib", operation), base=before)
+    assert after.models["lib", "author"].options["db_table"] == "writers"
+    assert "db_table" not in before.models["lib", "author"].options
+    assert operation.seen == "writers"
+    assert after.models["lib", "book"] is before.models["lib", "book"]
+    nested = before.after("lib", migrations.SeparateDatabaseAndState(state_operations=[SetsTable()]))
+    assert nested.models["lib", "author"].options["db_table"] == "writers"
+    assert "db_table" not in before.models["lib", "author"].options
+
+
+def test_a_foreign_key_may_outlive_its_target_for_schema_operations_only() -> None:
+    state = build(*LIBRARY, ("lib", migrations.DeleteModel("Author")))
+    with rendering_to(Depth.DIRECT):
+        assert state.apps.get_model("lib", "Book")._meta.get_field("author").related_model._meta.label == "lib.Author"
+    with pytest.raises(ValueError, match="lazy reference"):
+        build(base=state).after("far", migrations.DeleteModel("Island")).apps.get_model("lib", "Book")
+
+
+def test_columns_come_in_the_order_of_the_states_whatever_is_rendered_first(
+    tables: Callable[..., ProjectState],
+) -> None:
+    before = tables(*LIBRARY)
+    operation = migrations.AddField("book", "year", models.IntegerField(default=0))
+    after = before.after("lib", operation)
+    newer = after.apps.get_model("lib", "Book")
+    older = before.apps.get_model("lib", "Book")
+    assert max(field.creation_counter for field in older._meta.local_fields if not field.auto_created) < min(
+        field.creation_counter for field in newer._meta.local_fields if not field.auto_created
+    )
+    assert models.IntegerField().creation_counter > newer._meta.get_field("year").creation_counter
+
+
+def test_the_index_of_references_is_kept_right_through_random_changes() -> None:
+    rng = random.Random(5)
+    state = build(*LIBRARY)
+    assert state.apps.get_model("lib", "Author")._meta.related_objects  # from here on the index is kept, not made
+    for number in range(200):
+        names = [(label, model.name) for (label, _), model in state.models.items()]
+        label, name = rng.choice(names)
+        to = ".".join(rng.choice(names))
+        relations = [one for one, field in state.models[label, name.lower()].fields.items() if field.is_relation]
+        operation: Operation = rng.choice(
+            [
+                migrations.CreateModel(f"M{number}", [pk(), ("to", fk(to, related_name="+"))]),
+                migrations.AddField(name, f"f{number}", models.ManyToManyField(to, related_name="+")),
+                migrations.RenameModel(name, f"R{number}"),
+                migrations.RemoveField(name, rng.choice(relations)) if relations else migrations.RunSQL(""),
+                migrations.AlterModelTable(name, f"t{number}"),
+            ]
+        )
+        state = state.after(label, operation)
+        kept, made = state._freeze().reverse, ReverseIndex.of(state.models)
+        for key in state.models:
+            assert set(kept.sources(key)) == set(made.sources(key)), (number, key)
+
+
+def test_a_field_that_is_not_there_is_djangos_error() -> None:
+    state = build(*LIBRARY)
+    with pytest.raises(KeyError):
+        state.after("lib", migrations.RemoveField("book", "nothing"))
+    with pytest.raises(FieldError):
+        state.apps.get_model("lib", "Book").objects.filter(nothing=1)
