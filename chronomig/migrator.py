@@ -12,14 +12,15 @@ from django.db import Error as DatabaseFault
 from chronomig.config import OutOfOrder
 from chronomig.errors import Interrupted, Refused
 from chronomig.executor import Executor, Result, Watcher
-from chronomig.folding import States
 from chronomig.history import Event, Kind, unreachable
 from chronomig.interrupts import stopping_at_an_edge
 from chronomig.lock import Holder, locked
+from chronomig.permissions import changed_apps, incomplete_apps
 from chronomig.plan import Applied, Plan, Record, Step
 from chronomig.preparing import Prepared, prepare
 from chronomig.project import Database
-from chronomig.signals import SignalPlan, send_post_migrate, send_pre_migrate
+from chronomig.signals import send_post_migrate, send_pre_migrate
+from chronomig.state import ProjectState, is_opaque
 
 Wanted = Callable[[Database, Record], Collection[str] | None]
 """What a database shall have; None is everything that has a file."""
@@ -127,20 +128,30 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
     left = [one.step for one in prepared]
     try:
         with stopping_at_an_edge(executor, reporter.finishing_first):
-            prepared, signal_plan = send_pre_migrate(prepared, state=states.current, **sent)  # type: ignore[arg-type]
+            before = states.current
+            prepared, signal_plan = send_pre_migrate(prepared, state=before, **sent)  # type: ignore[arg-type]
             for result in executor.execute(prepared, fake=choices.fake):
                 left.pop(0)
                 reporter.moved(database, result)
                 yield result
-            _settle(database, signal_plan, states, sent)
+            changed = _apps_to_look_at(journey, prepared, before, states.current)
+            send_post_migrate(signal_plan, state=states.current, changed=changed, **sent)  # type: ignore[arg-type]
+            database.history.ensure_table()
+            database.history.write(Event(Kind.SETTLED, ""))
     except KeyboardInterrupt:
         raise stopped(database, left) from None
 
 
-def _settle(database: Database, plan: SignalPlan, states: States, sent: dict[str, object]) -> None:
-    send_post_migrate(plan, state=states.current, **sent)  # type: ignore[arg-type]
-    database.history.ensure_table()
-    database.history.write(Event(Kind.SETTLED, ""))
+def _apps_to_look_at(
+    journey: Journey, prepared: Sequence[Prepared], before: ProjectState, after: ProjectState
+) -> frozenset[str]:
+    """Return the labels of the apps whose content types and permissions may have to be made."""
+    if journey.adoptable or not journey.record.settled:
+        return frozenset(label for label, _ in after.models)
+    changed = changed_apps(before, after)
+    if any(is_opaque(operation) for one in prepared for _, operation in one.loaded.operations):
+        return changed | incomplete_apps(after, journey.database.alias)
+    return changed
 
 
 def stopped(database: Database, left: Sequence[Step]) -> Interrupted:

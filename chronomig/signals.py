@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 
-from django.apps import apps
-from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
+from django.apps import AppConfig, apps
+from django.core.management.sql import emit_pre_migrate_signal
 from django.db.migrations.operations.base import Operation
+from django.db.models.signals import post_migrate
+from django.dispatch import Signal
 from django.utils.module_loading import module_has_submodule
 
+from chronomig import permissions
 from chronomig.errors import ExecutionError
 from chronomig.loading import Labelled, Loaded
 from chronomig.preparing import Prepared
@@ -97,11 +100,42 @@ def inserted_into(share: PlannedMigration, loaded: Loaded) -> Iterator[tuple[int
 
 
 def send_post_migrate(
-    plan: SignalPlan, alias: str, state: ProjectState, *, verbosity: int, interactive: bool
+    plan: SignalPlan,
+    alias: str,
+    state: ProjectState,
+    *,
+    changed: Collection[str],
+    verbosity: int,
+    interactive: bool,
 ) -> None:
-    """Send post_migrate: content types, permissions, and whatever else listens."""
+    """
+    Send post_migrate to the receivers of every app.
+
+    Apps that are not in *changed* have their content types and permissions: Django's own two receivers, which would
+    look at each of their models, are left out for them.
+    """
+    told = {"verbosity": verbosity, "interactive": interactive, "using": alias, "stdout": sys.stderr}
+    told |= {"apps": state.apps, "plan": plan}
+    needless = permissions.receivers()
     with naming_receivers("post_migrate", "the migrations before it are applied and recorded"):
-        emit_post_migrate_signal(verbosity, interactive, alias, stdout=sys.stderr, apps=state.apps, plan=plan)
+        for app in apps.get_app_configs():
+            if app.models_module is None:
+                continue
+            if verbosity >= 2:
+                sys.stderr.write(f"Running post-migrate handlers for application {app.label}\n")
+            send(post_migrate, app, told, frozenset() if app.label in changed else needless)
+
+
+def send(signal: Signal, app: AppConfig, told: dict[str, object], needless: Collection[object]) -> None:
+    """Send *signal* as Signal.send() does, but not to the receivers in *needless*."""
+    named = {"app_config": app, **told}
+    receivers, asynchronous = signal._live_receivers(app)
+    if asynchronous or not needless:
+        signal.send(sender=app, **named)
+        return
+    for receiver in receivers:
+        if receiver not in needless:
+            receiver(signal=signal, sender=app, **named)
 
 
 @contextmanager

@@ -90,6 +90,13 @@ def uses_mutators_only(operation: Operation) -> bool:
     return type(operation) is ops.RunPython or _is_known(operation)
 
 
+def is_opaque(operation: Operation) -> bool:
+    """Whether *operation* may do to the database what nobody can tell from it."""
+    if type(operation) is ops.SeparateDatabaseAndState:
+        return any(map(is_opaque, operation.database_operations))
+    return type(operation) is ops.RunSQL or not _is_known(operation)
+
+
 def _is_known(operation: Operation) -> bool:
     kind = type(operation)
     return kind in _SCHEMA_ONLY or (kind.__module__ == _POSTGRES and kind.__name__ in _POSTGRES_SCHEMA_ONLY)
