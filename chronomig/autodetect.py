@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
+from graphlib import TopologicalSorter
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from django.db.migrations.autodetector import MigrationAutodetector, OperationDependency
@@ -49,11 +51,11 @@ class FlatAutodetector(MigrationAutodetector):
         ]
 
     def _sort_migrations(self) -> None:
-        Deletions(self).simplify()
-        super()._sort_migrations()  # type: ignore[misc]
+        """The sorting is part of :class:`Ordering`."""
 
     def _build_migration_list(self, graph: object = None) -> None:
         self.migrations: dict[str, list[Any]] = {}
+        Deletions(self).simplify()
         self._runs = list(Ordering(self).runs())
 
     def _get_altered_foo_together_operations(self, option_name: str) -> Iterable[Any]:
@@ -78,9 +80,10 @@ class Ordering:
     """
     Puts operations in one order, in runs of one app.
 
-    Django's way of cutting (autodetector.py, _build_migration_list), but for this: an operation that has to wait holds
-    back only what comes after it on the same model, not the rest of its app. Two apps whose new models have each
-    other's as parents in turn can then be created at all.
+    As Django does, but for two things. An operation that has to wait holds back only what comes after it on the same
+    model, not the rest of its app: two apps with parents for each other's models can then be created at all. And
+    where nothing else is said, the operations on a model stay in the order in which they were generated, because
+    that is all that puts the removal of an index before that of its field (5.2), or a field before its index.
     """
 
     def __init__(self, detector: FlatAutodetector) -> None:
@@ -92,6 +95,7 @@ class Ordering:
                 self.about[label, model_of(operation)].append(operation)
         self.done: set[Operation] = set()
         self.needs = {one: set(self._needed_by(one)) for found in self.left.values() for one in found}
+        self.left = {label: self._sorted(found) for label, found in self.left.items()}
 
     def _needed_by(self, operation: Operation) -> Iterator[Operation]:
         for dependency in operation._auto_deps:  # type: ignore[attr-defined]
@@ -99,6 +103,20 @@ class Ordering:
             for other in self.about.get((wanted.app_label, wanted.model_name_lower), ()):
                 if other is not operation and self.detector.check_dependency(other, wanted):  # type: ignore[attr-defined]
                     yield other
+
+    def _sorted(self, operations: list[Operation]) -> list[Operation]:
+        """Return the operations of an app, each behind those of its app that it needs, the first generated first."""
+        place = {one: index for index, one in enumerate(operations)}
+        sorter = TopologicalSorter({one: self.needs[one] & place.keys() for one in operations})
+        sorter.prepare()
+        ready, result = [place[one] for one in sorter.get_ready()], []
+        heapify(ready)
+        while ready:
+            result.append(operations[heappop(ready)])
+            sorter.done(result[-1])
+            for one in sorter.get_ready():
+                heappush(ready, place[one])
+        return result
 
     def runs(self) -> Iterator[tuple[str, list[Operation]]]:
         """Yield (app label, operations) until nothing is left; raise Refused when all that is left waits."""
