@@ -1,21 +1,23 @@
 """
 Django's autodetector, its result in one list over all apps.
 
-Django cuts what it finds into migrations per app, and orders those. In one list there is more room: an operation waits
-for what it needs and for nothing else, and a model that goes takes its fields along.
+Django cuts what it finds into migrations per app, and orders those. In one list there is more room: an operation
+waits for what it needs and for nothing else, and a model that goes takes its fields along.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from graphlib import TopologicalSorter
 from heapq import heapify, heappop, heappush
 from typing import Any
 
 from django.db.migrations.autodetector import MigrationAutodetector, OperationDependency
 from django.db.migrations.operations import (
+    AddField,
     AlterIndexTogether,
+    AlterOrderWithRespectTo,
     AlterUniqueTogether,
     DeleteModel,
     RemoveConstraint,
@@ -34,6 +36,8 @@ from chronomig.loading import Labelled
 ModelKey = tuple[str, str]
 """(app label, lower-case model name)"""
 Needs = OperationDependency.Type
+ORDER = "_order"
+"""The field that order_with_respect_to brings."""
 
 
 class FlatAutodetector(MigrationAutodetector):
@@ -45,9 +49,7 @@ class FlatAutodetector(MigrationAutodetector):
         """Return [(app label, operation), ...] in an order that runs; raise Refused where there is none."""
         self._detect_changes()  # type: ignore[attr-defined]  # changes() needs a graph, and would cut by app
         return [
-            (label, operation)
-            for label, run in self._runs
-            for operation in MigrationOptimizer().optimize(run, label)
+            (label, operation) for label, run in self._runs for operation in MigrationOptimizer().optimize(run, label)
         ]
 
     def _sort_migrations(self) -> None:
@@ -66,6 +68,10 @@ class FlatAutodetector(MigrationAutodetector):
         if not hasattr(self, "_index_together"):
             self._index_together = list(found(option_name))
         return self._index_together
+
+
+def is_renaming(operation: Operation) -> bool:
+    return isinstance(operation, RenameModel)
 
 
 def model_of(operation: Operation) -> str:
@@ -94,15 +100,24 @@ class Ordering:
             for operation in found:
                 self.about[label, model_of(operation)].append(operation)
         self.done: set[Operation] = set()
-        self.needs = {one: set(self._needed_by(one)) for found in self.left.values() for one in found}
+        self.inheritance = Inheritance(detector.from_state.models)
+        self.needs = {one: set(self._needed_by(label, one)) for label, found in self.left.items() for one in found}
         self.left = {label: self._sorted(found) for label, found in self.left.items()}
 
-    def _needed_by(self, operation: Operation) -> Iterator[Operation]:
+    def _needed_by(self, label: str, operation: Operation) -> Iterator[Operation]:
+        if name := added_name(operation):
+            yield from self._making_room(name, (label, model_of(operation)))
         for dependency in operation._auto_deps:  # type: ignore[attr-defined]
             wanted = self.detector._resolve_dependency(dependency)[0]  # type: ignore[attr-defined]
             for other in self.about.get((wanted.app_label, wanted.model_name_lower), ()):
-                if other is not operation and self.detector.check_dependency(other, wanted):  # type: ignore[attr-defined]
+                if other is not operation and self.detector.check_dependency(other, wanted):
                     yield other
+
+    def _making_room(self, name: str, key: ModelKey) -> Iterator[Operation]:
+        """A model can only get a field when its parents and children have none of that name any more."""
+        for other in self.inheritance.relatives(key):
+            if name in names_in(self.inheritance.models[other]):
+                yield from (one for one in self.about.get(other, ()) if removes(one, name))
 
     def _sorted(self, operations: list[Operation]) -> list[Operation]:
         """Return the operations of an app, each behind those of its app that it needs, the first generated first."""
@@ -122,7 +137,7 @@ class Ordering:
         """Yield (app label, operations) until nothing is left; raise Refused when all that is left waits."""
         for label, found in self.left.items():
             # All others use the new names. What Django lets a renaming wait for are models that refer to it.
-            if renamings := [one for one in found if isinstance(one, RenameModel)]:
+            if renamings := list(filter(is_renaming, found)):
                 yield label, self._take(label, renamings)
         while any(self.left.values()):
             label, run = self._next()
@@ -163,18 +178,66 @@ class Ordering:
         return run
 
 
+class Inheritance:
+    """Which models are built on which, before the change."""
+
+    def __init__(self, models: Mapping[ModelKey, ModelState]) -> None:
+        self.models = models
+        self.parents = {key: set(bases_of(model)) & models.keys() for key, model in models.items()}
+        self.children: dict[ModelKey, set[ModelKey]] = defaultdict(set)
+        for key, parents in self.parents.items():
+            for parent in parents:
+                self.children[parent].add(key)
+
+    def relatives(self, key: ModelKey) -> set[ModelKey]:
+        """Return all that a model is built on, and all that is built on it."""
+        return reachable(key, self.parents) | reachable(key, self.children)
+
+
+def reachable(start: ModelKey, edges: Mapping[ModelKey, set[ModelKey]]) -> set[ModelKey]:
+    """Return what can be reached from *start*; itself only where there is a circle."""
+    seen: set[ModelKey] = set()
+    todo = [start]
+    while todo:
+        more = edges.get(todo.pop(), set()) - seen
+        seen |= more
+        todo.extend(more)
+    return seen
+
+
+def names_in(model: ModelState) -> set[str]:
+    """Return the names of the fields that a model has of its own."""
+    return {*model.fields, *([ORDER] if model.options.get("order_with_respect_to") else [])}
+
+
+def added_name(operation: Operation) -> str:
+    """Return the name of the field that an operation adds to a model, or an empty text."""
+    if isinstance(operation, AddField):
+        return operation.name
+    return ORDER if isinstance(operation, AlterOrderWithRespectTo) and operation.order_with_respect_to else ""
+
+
+def removes(operation: Operation, name: str) -> bool:
+    """Whether a model has no field of that name after an operation on it."""
+    if isinstance(operation, RemoveField):
+        return operation.name == name
+    if isinstance(operation, AlterOrderWithRespectTo):
+        return name == ORDER and operation.order_with_respect_to is None
+    return isinstance(operation, DeleteModel)
+
+
 class Deletions:
     """
     Makes the deletion of models as short as it can be, and gives it an order.
 
-    Django removes every relation of a model before it deletes the model, its primary key too, which leaves SQLite with
-    a table that has no column. A table takes its columns along, so a field is only removed before where models refer
-    to each other in a circle. Nothing but the order of the deletions is left to be told then: what refers goes first.
+    Django removes every relation of a model before it deletes the model, its primary key too, which leaves SQLite
+    with a table that has no column. A table takes its columns along, so a field is only removed before where models
+    refer to each other in a circle. Only the order of the deletions is left to be told then: what refers goes first.
     """
 
     def __init__(self, detector: FlatAutodetector) -> None:
         self.detector = detector
-        self.models: dict[ModelKey, ModelState] = detector.from_state.models  # type: ignore[attr-defined]
+        self.models: dict[ModelKey, ModelState] = detector.from_state.models
         self.doomed: dict[ModelKey, DeleteModel] = {
             (label, operation.name_lower): operation
             for label, found in detector.generated_operations.items()
@@ -207,15 +270,9 @@ class Deletions:
     def _in_a_circle(self, key: ModelKey, name: str) -> bool:
         """Whether a relation leads to a model that refers back; a primary key cannot be what is cut."""
         field = self.models[key].fields[name]
-        return not field.primary_key and any(self._leads(target, key) for target in self.fields[key][name] - {key})
-
-    def _leads(self, start: ModelKey, end: ModelKey) -> bool:
-        seen, todo = {start}, [start]
-        while todo:
-            more = self.above.get(todo.pop(), set()) - seen
-            seen |= more
-            todo.extend(more)
-        return end in seen and start in self.doomed
+        return not field.primary_key and any(
+            key in reachable(target, self.above) for target in self.fields[key][name] - {key}
+        )
 
     def _is_needed(self, label: str, operation: Operation, kept: Collection[tuple[ModelKey, str]]) -> bool:
         key = label, model_of(operation)
@@ -245,9 +302,9 @@ def relations_of(key: ModelKey, model: ModelState) -> Iterator[tuple[str, set[Mo
     """Yield (name, the models it refers to) of each relation of a model."""
     for name, field in model.fields.items():
         remote = field.remote_field
-        targets = {getattr(remote, "model", None), getattr(remote, "through", None)} - {None}
-        if targets:
-            yield name, {resolve_relation(target, *key) for target in targets}
+        targets = [getattr(remote, "model", None), getattr(remote, "through", None)]
+        if any(targets):
+            yield name, {resolve_relation(target, *key) for target in targets if target}
 
 
 def bases_of(model: ModelState) -> Iterator[ModelKey]:

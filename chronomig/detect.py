@@ -33,7 +33,7 @@ from django.db.migrations.questioner import (
 from django.db.migrations.state import ProjectState as DjangoProjectState
 from django.db.models import BaseConstraint, Index
 
-from chronomig.autodetect import FlatAutodetector, ModelKey
+from chronomig.autodetect import FlatAutodetector, ModelKey, bases_of
 from chronomig.errors import Refused
 from chronomig.loading import Labelled
 from chronomig.project import MigrationSet
@@ -72,6 +72,7 @@ def questioner(*, interactive: bool) -> MigrationQuestioner:
 
 def detect(head: ProjectState, wanted: DjangoProjectState, asking: MigrationQuestioner) -> list[Labelled]:
     """Return the operations from *head* to *wanted*; raise Refused when a question stays unanswered."""
+    refuse_lost_bases(head, wanted)
     # The autodetector pops options out of the states it is given (autodetector.py, generate_created_models).
     detector = FlatAutodetector(head.plain(), wanted.clone(), asking)
     try:
@@ -82,6 +83,22 @@ def detect(head: ProjectState, wanted: DjangoProjectState, asking: MigrationQues
             "makemigrations was left without an answer; nothing was written.",
             next_step="Run it on a terminal, or change the models so that there is nothing to ask.",
         ) from error
+
+
+def refuse_lost_bases(head: ProjectState, wanted: DjangoProjectState) -> None:
+    """Raise Refused for a model that stays while what it is built on goes."""
+    for key in head.models.keys() & wanted.models.keys():
+        for base in bases_of(head.models[key]):
+            if base in head.models and base not in wanted.models:
+                model, parent = (f"{one.app_label}.{one.name}" for one in (head.models[key], head.models[base]))
+                raise Refused(
+                    f"{model} is built on {parent}, which is gone; nothing was written.",
+                    cause="Django cannot change what a model is built on.",
+                    next_step=(
+                        f"Keep {parent}, or delete {model} in one migration and create it in the next; "
+                        "rows move with a migration of your own."
+                    ),
+                )
 
 
 def without_dangling_constraints(head: ProjectState, operations: Sequence[Labelled]) -> Iterator[Labelled]:
