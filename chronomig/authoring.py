@@ -19,8 +19,9 @@ from django.apps import apps
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ProjectState as DjangoProjectState
 
+from chronomig.autodetect import ModelKey
 from chronomig.checks import own_migration_modules
-from chronomig.detect import ModelKey, detect, key_of, members_of, optimized, referred_to, wanted_state
+from chronomig.detect import detect, key_of, members_of, optimized, referred_to, wanted_state
 from chronomig.errors import Refused, UsageError
 from chronomig.folding import States, fold
 from chronomig.loading import Labelled, Loaded

@@ -15,9 +15,14 @@ from contextlib import redirect_stdout
 from django.apps import apps
 from django.core.management.base import OutputWrapper
 from django.db import models, router
-from django.db.migrations.autodetector import MigrationAutodetector
-from django.db.migrations.migration import Migration as DjangoMigration
-from django.db.migrations.operations import DeleteModel, RemoveConstraint, RemoveField, RemoveIndex
+from django.db.migrations.operations import (
+    AlterOrderWithRespectTo,
+    AlterUniqueTogether,
+    DeleteModel,
+    RemoveConstraint,
+    RemoveField,
+    RemoveIndex,
+)
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.optimizer import MigrationOptimizer
 from django.db.migrations.questioner import (
@@ -28,52 +33,11 @@ from django.db.migrations.questioner import (
 from django.db.migrations.state import ProjectState as DjangoProjectState
 from django.db.models import BaseConstraint, Index
 
+from chronomig.autodetect import FlatAutodetector, ModelKey, bases_of
 from chronomig.errors import Refused
 from chronomig.loading import Labelled
 from chronomig.project import MigrationSet
 from chronomig.state import ProjectState
-
-ModelKey = tuple[str, str]
-"""(app label, lower-case model name)"""
-
-
-class InOrder(dict[str, list[DjangoMigration]]):
-    """What the autodetector builds, per app; remembers the order over all apps, which is a valid one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.in_order: list[DjangoMigration] = []
-
-    def setdefault(self, app_label: str, default: list[DjangoMigration]) -> list[DjangoMigration]:
-        """Called once for each migration that the autodetector has built, just before it is appended."""
-        owner = self
-
-        class Appending(list[DjangoMigration]):
-            def append(self, migration: DjangoMigration) -> None:
-                owner.in_order.append(migration)
-                super().append(migration)
-
-        return super().setdefault(app_label, Appending(default))
-
-
-class FlatAutodetector(MigrationAutodetector):
-    """Django's autodetector; ``migrations`` keeps the order in which they were built across apps."""
-
-    _built: InOrder
-
-    @property
-    def migrations(self) -> InOrder:
-        return self._built
-
-    @migrations.setter
-    def migrations(self, value: object) -> None:
-        """Django assigns an empty dict when it begins to build."""
-        self._built = InOrder()
-
-    def flat(self) -> list[Labelled]:
-        """Return [(app label, operation), ...] in an order that runs."""
-        self._detect_changes()  # type: ignore[attr-defined]  # changes() needs a graph, and would cut by app
-        return [(one.app_label, operation) for one in self.migrations.in_order for operation in one.operations]
 
 
 class Unasked(NonInteractiveMigrationQuestioner):
@@ -108,6 +72,7 @@ def questioner(*, interactive: bool) -> MigrationQuestioner:
 
 def detect(head: ProjectState, wanted: DjangoProjectState, asking: MigrationQuestioner) -> list[Labelled]:
     """Return the operations from *head* to *wanted*; raise Refused when a question stays unanswered."""
+    refuse_lost_bases(head, wanted)
     # The autodetector pops options out of the states it is given (autodetector.py, generate_created_models).
     detector = FlatAutodetector(head.plain(), wanted.clone(), asking)
     try:
@@ -120,12 +85,28 @@ def detect(head: ProjectState, wanted: DjangoProjectState, asking: MigrationQues
         ) from error
 
 
+def refuse_lost_bases(head: ProjectState, wanted: DjangoProjectState) -> None:
+    """Raise Refused for a model that stays while what it is built on goes."""
+    for key in head.models.keys() & wanted.models.keys():
+        for base in bases_of(head.models[key]):
+            if base in head.models and base not in wanted.models:
+                model, parent = (f"{one.app_label}.{one.name}" for one in (head.models[key], head.models[base]))
+                raise Refused(
+                    f"{model} is built on {parent}, which is gone; nothing was written.",
+                    cause="Django cannot change what a model is built on.",
+                    next_step=(
+                        f"Keep {parent}, or delete {model} in one migration and create it in the next; "
+                        "rows move with a migration of your own."
+                    ),
+                )
+
+
 def without_dangling_constraints(head: ProjectState, operations: Sequence[Labelled]) -> Iterator[Labelled]:
     """
     Yield *operations*, removing what stands on the fields of a model that goes, before its first field goes.
 
-    A model that is deleted loses its foreign keys first. Django 5.2 leaves their indexes and constraints there, and
-    SQLite then cannot make the table anew; Django 6.0 removes them, twice where a history added an index twice.
+    Models that refer to each other lose a foreign key before they go. With an index or a constraint on it, SQLite
+    cannot make the table anew; what the model is ordered by has to be there while it is rendered.
     """
     doomed = doomed_fields(operations)
     state = head
@@ -135,9 +116,8 @@ def without_dangling_constraints(head: ProjectState, operations: Sequence[Labell
             for removal in removals(state, label, model_name, doomed.pop((label, model_name), ())):
                 yield label, removal
                 state = state.after(label, removal)
-        if not is_gone(state, label, operation):
-            yield label, operation
-            state = state.after(label, operation)
+        yield label, operation
+        state = state.after(label, operation)
 
 
 def doomed_fields(operations: Sequence[Labelled]) -> dict[ModelKey, list[str]]:
@@ -151,7 +131,7 @@ def doomed_fields(operations: Sequence[Labelled]) -> dict[ModelKey, list[str]]:
 
 
 def removals(state: ProjectState, label: str, model_name: str, names: Collection[str]) -> list[Operation]:
-    """Return the operations that remove every index and constraint of a model that may need one of the fields."""
+    """Return the operations that remove every option of a model that may need one of the fields."""
     if not names:
         return []
     options = state.models[label, model_name].options
@@ -160,15 +140,9 @@ def removals(state: ProjectState, label: str, model_name: str, names: Collection
     return [
         *(RemoveIndex(model_name, name) for name in indexes),
         *(RemoveConstraint(model_name, name) for name in constraints),
+        *([AlterUniqueTogether(model_name, set())] if options.get("unique_together") else []),
+        *([AlterOrderWithRespectTo(model_name, None)] if options.get("order_with_respect_to") in names else []),
     ]
-
-
-def is_gone(state: ProjectState, label: str, operation: Operation) -> bool:
-    """Whether *operation* removes an index or constraint that the state does not have any more."""
-    if not isinstance(operation, RemoveIndex | RemoveConstraint):
-        return False
-    options = state.models[label, operation.model_name_lower].options
-    return operation.name not in {one.name for one in (*options["indexes"], *options["constraints"])}
 
 
 def stands_on(one: Index | BaseConstraint, names: Collection[str]) -> bool:
