@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -23,8 +23,8 @@ from chronomig.autodetect import ModelKey
 from chronomig.checks import own_migration_modules
 from chronomig.detect import detect, key_of, members_of, optimized, referred_to, wanted_state
 from chronomig.errors import Refused, UsageError
-from chronomig.folding import States, fold
-from chronomig.loading import Labelled, Loaded
+from chronomig.folding import fold
+from chronomig.loading import Labelled, Loaded, read_origin
 from chronomig.plan import Record
 from chronomig.project import MigrationSet, Project
 from chronomig.state import ProjectState
@@ -91,7 +91,7 @@ class Choices:
 def begin(migration_set: MigrationSet) -> SetDraft:
     """Start at the head of the files."""
     timeline = migration_set.timeline
-    state = States(timeline.names, migration_set.load).current
+    state = migration_set.states(timeline.names).current
     return SetDraft(migration_set, state, timeline.newest.stamp if timeline.newest else None)
 
 
@@ -137,14 +137,10 @@ def add_vendored(found: SetDraft, templates: Sequence[Template]) -> None:
 def add_detected(project: Project, found: SetDraft, wanted: DjangoProjectState, choices: Choices) -> None:
     operations = detect(found.state, wanted, choices.asking)
     if operations:
-        first = not any(loaded.origin is None for loaded in _all_loaded(found))
+        entries = (*found.set.timeline, *(draft.entry for draft in found.drafts))
+        first = all(read_origin(entry) is not None for entry in entries)
         slug = choices.name or slug_for(operations, first=first)
         found.add(DraftKind.DETECTED, written(project, found, slug, operations, header=choices.header))
-
-
-def _all_loaded(found: SetDraft) -> Iterator[Loaded]:
-    yield from found.set.loader.load_all(found.set.timeline)
-    yield from (draft.loaded for draft in found.drafts)
 
 
 def written(project: Project, found: SetDraft, slug: str, operations: Sequence[Labelled], *, header: bool) -> Entry:

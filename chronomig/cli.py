@@ -248,6 +248,21 @@ def sql(
 
 
 @app.command()
+def snapshot(
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
+    ] = None,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Write the states after the newest migrations to the disk, so that migrate need not load old files."""
+    from chronomig.commands import snapshot as command
+
+    done(command.run(project(settings), sets=sets or [], json=json))
+
+
+@app.command()
 def history(databases: Databases = None, settings: Settings = None, json: Json = False) -> None:
     """Show every event that a database recorded."""
     from chronomig.commands import history as command

@@ -36,6 +36,8 @@ class SetConfig(BaseModel):
     """The aliases of DATABASES whose schema this set describes."""
     out_of_order: OutOfOrder = OutOfOrder.FAIL
     """The order policy of this set, see :class:`OutOfOrder`."""
+    snapshots: bool = True
+    """Whether states are read from snapshots, and written as such after a run that had to load many files."""
 
 
 class Config(BaseModel):

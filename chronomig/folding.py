@@ -13,6 +13,9 @@ from chronomig.state import ProjectState
 
 Change = TypeVar("Change")
 
+Stored = Callable[[], ProjectState | None]
+"""Loads a state that is kept elsewhere; None when it is of no use after all."""
+
 SHORTEST_STRETCH = 32
 
 
@@ -29,12 +32,15 @@ class Path(Generic[Change]):
         base: ProjectState,
         changes: Sequence[Change],
         apply: Callable[[ProjectState, Change], ProjectState],
-        known: Mapping[int, ProjectState] | None = None,
+        stored: Mapping[int, Stored] | None = None,
     ) -> None:
         self.changes = list(changes)
+        self.applied = 0
+        """How many changes had to be applied so far."""
         self._apply = apply
         self._stretch = max(SHORTEST_STRETCH, isqrt(len(changes)))
-        self._kept = {0: base, **(known or {})}
+        self._stored = dict(stored or {})
+        self._kept = {0: base}
         """{after how many changes: state}"""
         self._near: dict[int, ProjectState] = {}
 
@@ -42,22 +48,33 @@ class Path(Generic[Change]):
         """Return the state after the first *count* changes."""
         if count in self._near:
             return self._near[count]
-        begin = max(place for place in (*self._kept, *self._near) if place <= count)
-        state = self._near.get(begin) or self._kept[begin]
+        begin, state = self._nearest(count)
         self._near = {place: one for place, one in self._near.items() if place > count - self._stretch} | {
             begin: state
         }
         for place in range(begin, count):
             state = self._apply(state, self.changes[place])
+            self.applied += 1
             if (place + 1) % self._stretch == 0:
                 self._kept[place + 1] = state
             if place + 1 > count - self._stretch:
                 self._near[place + 1] = state
         return state
 
+    def _nearest(self, count: int) -> tuple[int, ProjectState]:
+        """Return the last state at or before *count* that is there; what is stored may turn out to be of no use."""
+        near = max(place for place in (*self._kept, *self._near) if place <= count)
+        for place in sorted((place for place in self._stored if near < place <= count), reverse=True):
+            state = self._stored.pop(place)()
+            if state is not None:
+                self._kept[place] = state
+                return place, state
+        return near, self._near.get(near) or self._kept[near]
+
     def remove(self, place: int) -> None:
         """Take a change out; the states after it are others now."""
         del self.changes[place]
+        self._stored = {count: load for count, load in self._stored.items() if count <= place}
         self._kept = {count: state for count, state in self._kept.items() if count <= place}
         self._near = {count: state for count, state in self._near.items() if count <= place}
 
@@ -71,14 +88,23 @@ class States:
     """
     The states of one database: after each applied migration, in the order of application.
 
-    *known* holds states that need not be made: {after how many migrations: state}. Only the files that are needed are
-    loaded.
+    *stored* holds states that need not be made: {after how many migrations: what loads the state}. Only the files
+    that are needed are loaded.
     """
 
     def __init__(
-        self, names: Sequence[str], load: Callable[[str], Loaded], known: Mapping[int, ProjectState] | None = None
+        self, names: Sequence[str], load: Callable[[str], Loaded], stored: Mapping[int, Stored] | None = None
     ) -> None:
-        self._path = Path(ProjectState(), names, lambda state, name: fold(state, load(name)), known)
+        self._path = Path(ProjectState(), names, lambda state, name: fold(state, load(name)), stored)
+
+    @property
+    def names(self) -> list[str]:
+        return self._path.changes
+
+    @property
+    def folded(self) -> int:
+        """How many migrations had to be loaded and folded so far."""
+        return self._path.applied
 
     @property
     def current(self) -> ProjectState:

@@ -12,6 +12,7 @@ from django.db import Error as DatabaseFault
 from chronomig.config import OutOfOrder
 from chronomig.errors import Interrupted, Refused
 from chronomig.executor import Executor, Result, Watcher
+from chronomig.folding import States
 from chronomig.history import Event, Kind, unreachable
 from chronomig.interrupts import stopping_at_an_edge
 from chronomig.lock import Holder, locked
@@ -32,7 +33,12 @@ class Reporter(Watcher, Protocol):
     def waiting(self, database: Database, holder: Holder) -> None: ...
     def adopted(self, database: Database, applied: Sequence[Applied]) -> None: ...
     def moved(self, database: Database, result: Result) -> None: ...
+    def remarked(self, text: str) -> None: ...
     def finishing_first(self) -> None: ...
+
+
+WORTH_A_SNAPSHOT = 100
+"""Loading and folding as many files takes longer than reading a snapshot."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +144,19 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
             send_post_migrate(signal_plan, state=states.current, changed=changed, **sent)  # type: ignore[arg-type]
             database.history.ensure_table()
             database.history.write(Event(Kind.SETTLED, ""))
+            _keep_snapshot(database, states, moved=len(prepared))
+            for remark in database.set.snapshots.remarks if choices.verbosity >= 2 else ():
+                reporter.remarked(remark)
     except KeyboardInterrupt:
         raise stopped(database, left) from None
+
+
+def _keep_snapshot(database: Database, states: States, moved: int) -> None:
+    """Spare the next run what this one had to load; what goes wrong is a remark of the snapshots."""
+    one = database.set
+    known = all(name in one.timeline.by_name for name in states.names)
+    if one.config.snapshots and known and states.folded + moved >= WORTH_A_SNAPSHOT:
+        one.snapshots.write_quietly(one.contents(states.names), states.current)
 
 
 def _apps_to_look_at(

@@ -164,6 +164,9 @@ class PlainReporter:
         if not self.quiet:
             say(f"  {verb(result):<8}  {result.name}  {seconds(result.duration_ms)}")
 
+    def remarked(self, text: str) -> None:
+        say(text, err=True)
+
     def finishing_first(self) -> None:
         say(
             "Stopping after this migration, which cannot be rolled back as a whole; "

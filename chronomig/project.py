@@ -29,6 +29,7 @@ from chronomig.folding import States
 from chronomig.history import Event, History, Kind, django_applied
 from chronomig.loading import Loaded, Loader, origins, put_on_path
 from chronomig.plan import Applied, Plan, Record, plan
+from chronomig.snapshots import Snapshots
 from chronomig.target import Known
 from chronomig.timeline import Timeline, read_timeline
 
@@ -57,6 +58,19 @@ class MigrationSet:
     def load(self, name: str) -> Loaded:
         """Return the migration *name*, loaded; raise LoadError."""
         return self.loader.load(self.timeline.by_name[name])
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        return Snapshots(self.directory.parent / ".snapshots" / self.name)
+
+    def contents(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Yield (name, sha256 of its file) of each of *names*."""
+        return ((name, self.timeline.by_name[name].sha256) for name in names)
+
+    def states(self, names: Sequence[str]) -> States:
+        """Return the states along *names*, from snapshots as far as there are any."""
+        stored = self.snapshots.known(self.contents(names)) if self.config.snapshots else {}
+        return States(names, self.load, stored)
 
     @cached_property
     def origins(self) -> Mapping[tuple[str, str], str]:
@@ -135,7 +149,7 @@ class Database:
         """Return the states of this database; applied migrations without a file are left out."""
         files = self.set.timeline.by_name
         names = [one.name for one in record.applied if one.name in files]
-        return States(names, self.set.load)
+        return self.set.states(names)
 
 
 class Project:
