@@ -113,9 +113,12 @@ def without_dangling_constraints(head: ProjectState, operations: Sequence[Labell
     for label, operation in operations:
         if isinstance(operation, RemoveField):
             model_name = operation.model_name_lower
-            for removal in removals(state, label, model_name, doomed.pop((label, model_name), ())):
-                yield label, removal
-                state = state.after(label, removal)
+            first = removals(state, label, model_name, doomed.pop((label, model_name), ()))
+        else:
+            first = twice(state, label, operation) if isinstance(operation, DeleteModel) else []
+        for removal in first:
+            yield label, removal
+            state = state.after(label, removal)
         yield label, operation
         state = state.after(label, operation)
 
@@ -143,6 +146,12 @@ def removals(state: ProjectState, label: str, model_name: str, names: Collection
         *([AlterUniqueTogether(model_name, set())] if options.get("unique_together") else []),
         *([AlterOrderWithRespectTo(model_name, None)] if options.get("order_with_respect_to") in names else []),
     ]
+
+
+def twice(state: ProjectState, label: str, deletion: DeleteModel) -> list[Operation]:
+    """Return the removal of each index that a history added twice: undoing the deletion would make it twice too."""
+    names = [one.name for one in state.models[label, deletion.name_lower].options["indexes"]]
+    return [RemoveIndex(deletion.name_lower, name) for name in dict.fromkeys(names) if names.count(name) > 1]
 
 
 def stands_on(one: Index | BaseConstraint, names: Collection[str]) -> bool:

@@ -11,6 +11,7 @@ import pytest
 from django.apps.registry import Apps
 from django.db import models
 from django.db.migrations.autodetector import MigrationAutodetector
+from django.db.migrations.operations import AddIndex
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ModelState
 from django.db.migrations.state import ProjectState as DjangoProjectState
@@ -271,6 +272,22 @@ CASES = {
 def test_deletions_and_creations_come_in_an_order_that_runs(connection: BaseDatabaseWrapper, case: str) -> None:
     before, after, expected = CASES[case]
     assert move(connection, state_of(before), state_of(after)) == expected
+
+
+def test_an_index_that_a_history_added_twice_goes_before_its_model() -> None:
+    head = applied_state(
+        """
+        class Item(alpha):
+            n = models.IntegerField()
+            class Meta(alpha.Meta):
+                indexes = [models.Index(fields=["n"], name="item_idx")]
+        """
+    )
+    head = head.after("alpha", AddIndex("item", models.Index(fields=["n"], name="item_idx")))
+    assert told(found(head, DjangoProjectState())) == [
+        "alpha: Remove index item_idx from item",
+        "alpha: Delete model Item",
+    ]
 
 
 def test_a_parent_that_goes_while_its_child_stays_is_refused() -> None:

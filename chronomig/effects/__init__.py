@@ -1,0 +1,21 @@
+"""
+What operations read, write and destroy, and whether two of them can change places.
+
+Pure functions of an operation, the label of its app, and the state before it; no database is asked. Where the
+analysis does not know, it says no.
+"""
+
+from chronomig.effects.analysis import effects_of, effects_of_migration
+from chronomig.effects.clashes import commute, meetings
+from chronomig.effects.things import Effects, Loss, Thing, in_words
+
+__all__ = [
+    "Effects",
+    "Loss",
+    "Thing",
+    "commute",
+    "effects_of",
+    "effects_of_migration",
+    "in_words",
+    "meetings",
+]

@@ -1,0 +1,57 @@
+"""Whether the values of a column survive a change of its field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Field
+
+WIDTH = {
+    "SmallIntegerField": 2,
+    "PositiveSmallIntegerField": 2,
+    "SmallAutoField": 2,
+    "IntegerField": 4,
+    "PositiveIntegerField": 4,
+    "AutoField": 4,
+    "BigIntegerField": 8,
+    "PositiveBigIntegerField": 8,
+    "BigAutoField": 8,
+}
+"""Of integers, in bytes."""
+TEXT = frozenset({"CharField", "TextField", "SlugField", "EmailField", "URLField", "FileField", "FilePathField"})
+RELATIONS = frozenset({"ForeignKey", "OneToOneField"})
+
+
+def narrows(old: Field[Any, Any], new: Field[Any, Any]) -> bool:
+    """Whether a value can be cut, rounded or refused by the change; what is not known to keep all of them narrows."""
+    before, after = old.get_internal_type(), new.get_internal_type()
+    if before in RELATIONS and after in RELATIONS:
+        return False
+    if before in WIDTH and after in WIDTH:
+        loses_its_sign = after.startswith("Positive") and not before.startswith("Positive")
+        return WIDTH[after] < WIDTH[before] or loses_its_sign
+    if before in TEXT and after in TEXT:
+        return length(new) < length(old)
+    if before == after == "DecimalField":
+        return scale(new) < scale(old) or whole(new) < whole(old)
+    return before != after or length(new) < length(old)
+
+
+def length(field: Field[Any, Any]) -> float:
+    """Return how many characters fit; a TextField's max_length is for forms only."""
+    limit = None if field.get_internal_type() == "TextField" else getattr(field, "max_length", None)
+    return float("inf") if limit is None else limit
+
+
+def scale(field: Any) -> float:
+    return float("inf") if field.decimal_places is None else field.decimal_places
+
+
+def whole(field: Any) -> float:
+    return float("inf") if field.max_digits is None else field.max_digits - (field.decimal_places or 0)
+
+
+def kind(field: Field[Any, Any]) -> str:
+    """Name a field's type as a person wrote it: ``CharField(20)``."""
+    limit = getattr(field, "max_length", None)
+    return type(field).__name__ + (f"({limit})" if limit else "")
