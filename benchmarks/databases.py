@@ -107,13 +107,18 @@ class PostgresStore:
     def _copy(self, source: str, target: str) -> None:
         """A template must not be in use: the server may notice late that the last process has gone."""
         self._run(f'DROP DATABASE IF EXISTS "{target}" WITH (FORCE)')
-        for attempt in range(50):
-            try:
-                return self._run(f'CREATE DATABASE "{target}" TEMPLATE "{source}"')
-            except Exception:
-                if attempt == 49:
-                    raise
-                time.sleep(0.1)
+        give_up = time.monotonic() + 10
+        while not self._created(target, source, last_try=time.monotonic() > give_up):
+            time.sleep(0.1)
+
+    def _created(self, target: str, source: str, *, last_try: bool) -> bool:
+        try:
+            self._run(f'CREATE DATABASE "{target}" TEMPLATE "{source}"')
+        except Exception as error:
+            if last_try or "being accessed" not in str(error):
+                raise
+            return False
+        return True
 
     def _run(self, sql: str) -> None:
         with connect_postgres(self.url) as connection:

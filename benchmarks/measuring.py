@@ -13,7 +13,6 @@ from benchmarks.databases import Store
 from benchmarks.generated import Generated
 from benchmarks.results import BARE, CHRONOMIG, FASTMIG, STOCK, Cell, Row
 from benchmarks.running import Ran, Site
-from benchmarks.tracing import summary
 from benchmarks.workloads import Task
 
 
@@ -133,7 +132,7 @@ class Course:
         if not task.writes:
             return Cell()
         self.ends[contender.name, task] = self._schema()
-        return summary(pickle.loads(trace.read_bytes()))
+        return Cell(statements=len(pickle.loads(trace.read_bytes())))
 
     def _run_counted(self, entry: Entry, task: Task, number: int, cell: Cell) -> None:
         if sum(cell.seconds.values()) > self.choices.limit:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.fits import Point, fit_line, fit_power
 from benchmarks.report import NAMES, VENDOR_NAMES
-from benchmarks.results import BARE, CONTENDERS, Row
+from benchmarks.results import BARE, CONTENDERS, Row, pairs_by_size
 from benchmarks.svg import Series, plot
 from benchmarks.workloads import Task
 
@@ -28,16 +28,17 @@ def write_plots(folder: Path, rows: Sequence[Row]) -> list[Path]:
 
 
 def operation_plots(vendor: str, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
-    """Yield the cost of an operation against the number of tables: of the whole process, and between statements."""
-    hub = [row for row in rows if row.workload == "hub" and row.task == Task.FORWARD]
+    """Yield the cost of an operation against the number of tables: with its share of the process, and without."""
+    pairs = pairs_by_size(row for row in rows if row.workload == "hub")
+    fewest = {many.size: few for many, few in pairs}
     costs: dict[str, tuple[str, Value]] = {
-        "operation": ("beyond the bare SQL", lambda row, name: row.beyond_sql(name)),
-        "between": ("between its statements", lambda row, name: row.between(name)),
+        "operation": ("One operation of 36", Row.per_operation),
+        "further": ("Each further operation", lambda row, name: row.marginal(fewest[row.size], name)),
     }
     for file, (what, cost) in costs.items():
-        if many := series(hub, in_milliseconds(cost), power=True):
-            title = f"One operation {what}, {VENDOR_NAMES[vendor]}"
-            yield file, plot(title, "tables that refer to one user table", "ms per operation", many, logarithmic=True)
+        if many := series([many for many, _ in pairs], in_milliseconds(cost), power=True):
+            title = f"{what}, beyond its SQL, {VENDOR_NAMES[vendor]}"
+            yield file, plot(title, "tables that refer to one user table", "ms", many, logarithmic=True)
 
 
 def history_plots(vendor: str, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:

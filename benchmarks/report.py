@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from benchmarks.fits import fit_power
-from benchmarks.results import BARE, CHRONOMIG, CONTENDERS, FASTMIG, STOCK, Cell, Row
+from benchmarks.results import BARE, CHRONOMIG, CONTENDERS, FASTMIG, STOCK, Cell, Row, pairs_by_size
 from benchmarks.workloads import Task
 
 NAMES = {STOCK: "stock Django", CHRONOMIG: "chronomig", BARE: "bare SQL", FASTMIG: "django-fastmig"}
@@ -41,34 +41,38 @@ def seconds_table(rows: Sequence[Row], who: Sequence[str]) -> str:
 
 
 def operations_table(rows: Sequence[Row], who: Sequence[str]) -> str:
-    """Return milliseconds per operation: of the process beyond the bare SQL, and between the statements."""
-    moving = [row for row in rows if row.operations]
+    """Return milliseconds beyond the bare SQL per operation: of the process, and of each further operation."""
     able = [name for name in who if name != BARE]
-    if not moving:
-        return ""
-    head = ["task", *(f"{NAMES[name]}, beyond SQL" for name in able), *(f"{NAMES[name]}, between" for name in able)]
     body = [
-        [
-            f"{title(row)}, {row.operations} operations",
-            *(number(milliseconds(row.beyond_sql(name)), 1) for name in able),
-            *(number(milliseconds(row.between(name)), 1) for name in able),
-        ]
-        for row in moving
+        [title(row), *(number(milliseconds(row.per_operation(name)), 1) for name in able)]
+        for row in rows
+        if row.operations > 1
     ]
-    body += list(exponents([row for row in moving if row.workload == "hub"], able))
-    return "Milliseconds per operation\n\n" + table(head, body)
+    hub = [row for row in rows if row.workload == "hub"]
+    pairs = pairs_by_size(hub)
+    for many, few in pairs:
+        further = (number(milliseconds(many.marginal(few, name)), 2) for name in able)
+        body.append([f"hub {many.size}: each further operation", *further])
+    body += growth("hub: each operation", [many for many, _ in pairs], Row.per_operation, able)
+    fewest = {many.size: few for many, few in pairs}
+    body += growth(
+        "hub: each further operation",
+        [many for many, _ in pairs],
+        lambda row, name: row.marginal(fewest[row.size], name),
+        able,
+    )
+    head = ["milliseconds beyond the bare SQL", *(NAMES[name] for name in able)]
+    return "Cost of an operation\n\n" + table(head, body) if body else ""
 
 
-def exponents(rows: Sequence[Row], who: Sequence[str]) -> Iterator[list[str]]:
-    """Yield how the cost of an operation grows with the number of tables, where there are sizes to tell."""
+def growth(
+    name: str, rows: Sequence[Row], cost: Callable[[Row, str], float | None], who: Sequence[str]
+) -> list[list[str]]:
+    """Return one line: the power of the size with which a cost grows."""
     if len({row.size for row in rows}) < 2:
-        return
-    cells = []
-    for cost in (Row.beyond_sql, Row.between):
-        for name in who:
-            points = [(float(row.size), value) for row in rows if (value := cost(row, name)) is not None]
-            cells.append(str(fit_power(points) or NO_FIGURE))
-    yield ["hub grows", *cells]
+        return []
+    points = {one: [(row.size, value) for row in rows if (value := cost(row, one)) is not None] for one in who}
+    return [[f"{name}, growth", *(str(fit_power(points[one]) or NO_FIGURE) for one in who)]]
 
 
 def memory_table(rows: Sequence[Row], who: Sequence[str]) -> str:
@@ -102,7 +106,8 @@ def notes(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def title(row: Row) -> str:
-    return f"{row.workload} {row.size}: {row.task}"
+    moving = f" ({row.operations} operation{'s' * (row.operations != 1)})" if row.operations else ""
+    return f"{row.workload} {row.size}: {row.task}{moving}"
 
 
 def seconds(cell: Cell) -> str:

@@ -22,9 +22,8 @@ class Cell:
     """By the number of the round, because ratios are taken within a round."""
     cpu: list[float] = field(default_factory=list)
     peak_mb: float = 0
-    between: float | None = None
-    """Seconds from the first to the last change of the schema that were not spent in the database, in a traced run."""
     statements: int | None = None
+    """How many it sent on the connection that it migrates."""
     note: str = ""
     """Why there is no figure, or what to know of it."""
 
@@ -54,15 +53,31 @@ class Row:
         return median(pairs) if pairs else None
 
     def beyond_sql(self, name: str) -> float | None:
-        """Return the seconds that a contender takes beyond the bare SQL, per operation."""
+        """Return the seconds that a contender takes beyond the bare SQL."""
         one, two = self.cell(name).seconds, self.cell(BARE).seconds
         pairs = [one[number] - two[number] for number in one.keys() & two.keys()]
-        return median(pairs) / self.operations if pairs and self.operations else None
+        return median(pairs) if pairs else None
 
-    def between(self, name: str) -> float | None:
-        """Return the seconds between the statements of a migrate, per operation."""
-        seconds = self.cell(name).between
+    def per_operation(self, name: str) -> float | None:
+        """Return the seconds beyond the bare SQL over the number of operations: start-up and all."""
+        seconds = self.beyond_sql(name)
         return seconds / self.operations if seconds is not None and self.operations else None
+
+    def marginal(self, other: Row, name: str) -> float | None:
+        """Return what each further operation costs beyond its SQL, from a row of the same size with fewer of them."""
+        many, few = self.beyond_sql(name), other.beyond_sql(name)
+        if many is None or few is None or self.operations <= other.operations:
+            return None
+        return (many - few) / (self.operations - other.operations)
+
+
+def pairs_by_size(rows: Iterable[Row]) -> list[tuple[Row, Row]]:
+    """Return (the row with the most operations, the one with the fewest) of every size that has both."""
+    found: dict[int, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.size, []).append(row)
+    ordered = [sorted(many, key=lambda row: row.operations) for _, many in sorted(found.items())]
+    return [(many[-1], many[0]) for many in ordered if len(many) > 1]
 
 
 def save(path: Path, about: Mapping[str, Any], rows: Iterable[Row]) -> None:

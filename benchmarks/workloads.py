@@ -42,7 +42,7 @@ class Workload:
 
     @property
     def folder(self) -> str:
-        return f"{self.name}-{self.size}"
+        return f"{self.name}-{self.size}-{self.history.operation_count}"
 
     @property
     def undo_target(self) -> Key:
@@ -59,8 +59,8 @@ class Workload:
         )
 
 
-def hub(tables: int) -> Workload:
-    """Tables that all refer to one user table; then 36 operations on nine of them."""
+def hub(tables: int, changed: int = TABLES_PER_APP) -> Workload:
+    """Tables that all refer to one user table; then four operations on each of *changed* of them."""
     rng = Random(tables)
     labels = [f"a{number:03}" for number in range(-(-tables // TABLES_PER_APP))]
     history = History(["core", *labels])
@@ -71,7 +71,7 @@ def hub(tables: int) -> Workload:
         write_tables(history, rng, label, min(TABLES_PER_APP, tables + 1 - history.model_count))
     history.begin_tail()
     removes, adds = [], []
-    for table in history.models[labels[0]]:
+    for table in history.models[labels[0]][:changed]:
         for column in ("approved_by", "deleted_by", "legacy_code"):
             del table.fields[column]
             removes.append(f'migrations.RemoveField("{table.name}", "{column}")')

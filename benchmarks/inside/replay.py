@@ -24,7 +24,7 @@ def main(file: str = "") -> None:
     statements = pickle.loads(Path(file).read_bytes()) if file else []
     for number, together in groupby(statements, key=itemgetter(3)):
         with nullcontext() if number is None else transaction.atomic(), connection.cursor() as cursor:
-            for sql, params, many, *_ in together:
+            for sql, params, many, _ in together:
                 (cursor.executemany if many else cursor.execute)(sql, params)
                 if cursor.description:
                     cursor.fetchall()

@@ -1,8 +1,8 @@
 """
 ``python -m benchmarks.inside.tracing FILE manage.py|chronomig ARGUMENT…``: run a command, write what it sent to FILE.
 
-The statements of the default connection are kept with their parameters, in their transactions, and with the time
-that each took. Connections that a command opens beside it (chronomig's lock) are not seen.
+The statements of the default connection are kept with their parameters and in their transactions. Connections that a
+command opens beside it (chronomig's lock) are not seen.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 from typing import Any, NamedTuple
 
 import django
@@ -24,8 +23,6 @@ class Statement(NamedTuple):
     many: bool
     transaction: int | None
     """Statements with the same number ran in one transaction; None is outside of one."""
-    began: float
-    ended: float
 
 
 class Tracer:
@@ -41,12 +38,9 @@ class Tracer:
 
     def heard(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
         transaction = self.commits if self.connection.in_atomic_block else None
-        began = perf_counter()
-        result = execute(sql, params, many, context)
-        ended = perf_counter()
         if transaction is not None or sql != "BEGIN":  # SQLite's; the replay opens its transactions itself
-            self.statements.append(Statement(str(sql), params, many, transaction, began, ended))
-        return result
+            self.statements.append(Statement(str(sql), params, many, transaction))
+        return execute(sql, params, many, context)
 
     def committed(self) -> None:
         self._commit()
