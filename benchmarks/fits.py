@@ -17,7 +17,7 @@ class Power:
     exponent: float
 
     def at(self, x: float) -> float:
-        return self.factor * x**self.exponent
+        return self.factor * math.pow(x, self.exponent)
 
     def __str__(self) -> str:
         return f"~ N^{self.exponent:.2f}"

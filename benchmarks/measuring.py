@@ -84,7 +84,7 @@ class Course:
         """All that ran have to have come to the same schema; end the program if chronomig did not."""
         ended = {name: schema for (name, done), schema in self.ends.items() if done is task}
         if STOCK not in ended or CHRONOMIG not in ended:
-            print(f"{task}: schemas not compared, because not both of stock Django and chronomig ran to the end")
+            print(f"  {task}: stock Django or chronomig has no schema to compare", file=sys.stderr)
         elif ended[STOCK] != ended[CHRONOMIG]:
             sys.exit(f"{task}: stock Django and chronomig end in different schemas:\n{difference(ended)}")
         if STOCK in ended and ended.get(FASTMIG, ended[STOCK]) != ended[STOCK]:
@@ -99,7 +99,8 @@ class Course:
         entries = [self._entry(one, task) for one in able]
         if source := next((one for one in able if one.name != FASTMIG), None):
             entries.append(self._bare_entry(source, task))
-            cells[BARE] = Cell(note="" if source.name == STOCK else f"the statements of {source.name}")
+            its_own = source.name == STOCK or not task.writes
+            cells[BARE] = Cell(note="" if its_own else f"the statements of {source.name}")
         for number in range(self.choices.rounds):
             shift = number % max(len(entries), 1)
             for entry in [*entries[shift:], *entries[:shift]]:

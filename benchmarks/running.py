@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -51,14 +52,9 @@ class Site:
         """Run Python with *command*, at most *limit* seconds."""
         log = self.folder.parent / "output.log"
         watch = [sys.executable, "-I", "-S", str(STOPWATCH), str(limit), str(log)]
-        done = subprocess.run(
-            [*watch, sys.executable, *command],
-            cwd=self.folder,
-            env={**self.environment, "BENCH_DATABASE": json.dumps(database)},
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        return Ran(**json.loads(done.stdout), output=log.read_text(errors="replace"))
+        environment = {**self.environment, "BENCH_DATABASE": json.dumps(database)}
+        told = in_own_session([*watch, sys.executable, *command], self.folder, environment)
+        return Ran(**json.loads(told), output=log.read_text(errors="replace"))
 
     def helped(self, module: str, *arguments: str, database: Mapping[str, Any], given: object = None) -> str:
         """Run a helper of ``benchmarks.inside`` and return what it prints; its failure ends the benchmark."""
@@ -74,3 +70,18 @@ class Site:
         if done.returncode:
             sys.exit(f"{module} in {self.folder} failed:\n{done.stderr}")
         return done.stdout
+
+
+def in_own_session(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> bytes:
+    """Return what *command* prints; if this process is stopped, so is everything that *command* started."""
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        try:
+            told, _ = process.communicate()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return told

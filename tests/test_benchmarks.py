@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import xml.etree.ElementTree as ElementTree
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,7 +137,7 @@ def test_the_same_arguments_make_the_same_history() -> None:
 def test_every_size_has_every_workload() -> None:
     for scale in (QUICK, DEFAULT, FULL):
         assert list(scale.workloads) == ["hub", "deep", "suite", "undo"]
-        assert {len(sizes) > 1 for name, sizes in scale.workloads.items() if name == "hub"} == {True}
+        assert len({one["tables"] for one in scale.workloads["hub"]}) > 1
     assert [one.name for one in QUICK.make(["undo"])] == ["undo"]
 
 
@@ -222,7 +221,6 @@ def test_a_command_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     assert ran.timed_out
     assert not ran.succeeded
     assert ran.output == "began\n"
-    assert sys.executable not in ran.output
 
 
 def test_an_app_has_no_newest_migration_before_its_first() -> None:

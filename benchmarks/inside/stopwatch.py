@@ -31,11 +31,7 @@ def main(limit: str, log: str, *command: str) -> None:
 
     signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, float(limit))
-    try:
-        _, status, used = os.wait4(child, 0)
-    except KeyboardInterrupt:
-        os.kill(child, signal.SIGKILL)
-        raise
+    _, status, used = os.wait4(child, 0)
     took = time.perf_counter() - began
     signal.setitimer(signal.ITIMER_REAL, 0)
     per_megabyte = 1024 * 1024 if sys.platform == "darwin" else 1024
