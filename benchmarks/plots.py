@@ -7,10 +7,11 @@ from pathlib import Path
 
 from benchmarks.fits import Point, fit_line, fit_power
 from benchmarks.report import NAMES, VENDOR_NAMES
-from benchmarks.results import BARE, CONTENDERS, Row, pairs_by_size
+from benchmarks.results import BARE, CHRONOMIG, CONTENDERS, FASTMIG, STOCK, Row, pairs_by_size
 from benchmarks.svg import Series, plot
 from benchmarks.workloads import Task
 
+COLOURS = {STOCK: "#b3412e", CHRONOMIG: "#1f6f8b", BARE: "#777777", FASTMIG: "#b8860b"}
 Value = Callable[[Row, str], float | None]
 
 
@@ -78,5 +79,6 @@ def series(rows: Sequence[Row], value: Value, *, power: bool) -> list[Series]:
             continue  # it is what the others are compared with
         points: list[Point] = [(row.size, cost) for row in rows if (cost := value(row, name)) is not None]
         if points:
-            found.append(Series(NAMES[name], points, fit_power(points) if power else fit_line(points)))
+            fit = fit_power(points) if power else fit_line(points)
+            found.append(Series(NAMES[name], points, fit, COLOURS[name]))
     return found if any(len(one.points) > 1 for one in found) else []

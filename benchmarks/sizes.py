@@ -35,7 +35,7 @@ def hubs(*sizes: int) -> list[Mapping[str, int]]:
 
 QUICK = Scale(
     {
-        "hub": hubs(10, 20),
+        "hub": hubs(20),
         "deep": [{"apps": 4, "models": 12, "migrations": 60}],
         "suite": [{"apps": 6, "models": 12, "migrations": 30}],
         "undo": [{"apps": 4, "models": 15, "migrations": 60, "last": 10}],

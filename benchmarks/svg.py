@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 from benchmarks.fits import Line, Point, Power
 
 WIDTH, HEIGHT = 720, 420
 LEFT, RIGHT, TOP, BOTTOM = 72, 24, 44, 56
-COLOURS = ("#b3412e", "#1f6f8b", "#777777", "#b8860b")
 STYLE = "font-family='sans-serif' font-size='12' fill='#222'"
 
 
@@ -22,6 +21,7 @@ class Series:
     name: str
     points: Sequence[Point]
     fit: Power | Line | None = None
+    colour: str = "#222222"
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,7 @@ def axis_for(values: Sequence[float], start: float, end: float, *, logarithmic: 
 
 def plot(title: str, x_label: str, y_label: str, series: Sequence[Series], *, logarithmic: bool) -> str:
     """Return the plot as one SVG document; on logarithmic axes, points that are not above zero are left out."""
-    drawn = [
-        Series(one.name, [point for point in one.points if not logarithmic or min(point) > 0], one.fit)
-        for one in series
-    ]
-    drawn = [one for one in drawn if one.points]
+    drawn = [one for one in (map(drawable, series) if logarithmic else series) if one.points]
     if not drawn:
         raise ValueError(f"{title}: there is nothing to draw")
     xs, ys = zip(*(point for one in drawn for point in one.points), strict=True)
@@ -83,9 +79,13 @@ def plot(title: str, x_label: str, y_label: str, series: Sequence[Series], *, lo
         text(18, HEIGHT / 2, y_label, "middle", f"transform='rotate(-90 18 {HEIGHT / 2:g})'"),
     ]
     for number, one in enumerate(drawn):
-        lines += draw(one, x, y, COLOURS[number % len(COLOURS)])
-        lines += legend(one, number, COLOURS[number % len(COLOURS)])
+        lines += [*draw(one, x, y), *legend(one, number)]
     return "\n".join([*lines, "</svg>", ""])
+
+
+def drawable(one: Series) -> Series:
+    """Return the series without what has no logarithm."""
+    return replace(one, points=[point for point in one.points if min(point) > 0])
 
 
 def grid(x: Axis, y: Axis) -> Iterator[str]:
@@ -99,19 +99,19 @@ def grid(x: Axis, y: Axis) -> Iterator[str]:
         yield text(LEFT - 8, at + 4, f"{value:g}", "end")
 
 
-def draw(one: Series, x: Axis, y: Axis, colour: str) -> Iterator[str]:
+def draw(one: Series, x: Axis, y: Axis) -> Iterator[str]:
     """Yield the points, and the fit from the first of them to the last."""
     if one.fit:
         ends = min(at for at, _ in one.points), max(at for at, _ in one.points)
         begin, end = ((x.place(at), y.place(one.fit.at(at))) for at in ends)
-        yield line(begin, end, colour, "stroke-width='2' stroke-dasharray='6 4'")
+        yield line(begin, end, one.colour, "stroke-width='2' stroke-dasharray='6 4'")
     for at, value in one.points:
-        yield f"<circle cx='{x.place(at):.1f}' cy='{y.place(value):.1f}' r='4.5' fill='{colour}'/>"
+        yield f"<circle cx='{x.place(at):.1f}' cy='{y.place(value):.1f}' r='4.5' fill='{one.colour}'/>"
 
 
-def legend(one: Series, number: int, colour: str) -> Iterator[str]:
+def legend(one: Series, number: int) -> Iterator[str]:
     top = TOP + 14 + 18 * number
-    yield f"<rect x='{LEFT + 12}' y='{top - 9}' width='10' height='10' fill='{colour}'/>"
+    yield f"<rect x='{LEFT + 12}' y='{top - 9}' width='10' height='10' fill='{one.colour}'/>"
     yield text(LEFT + 28, top, f"{one.name} {one.fit or ''}".strip())
 
 
