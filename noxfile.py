@@ -63,7 +63,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure against stock Django and the bare SQL, as ratios in one run; arguments go to the benchmark."""
+    """Measure side by side with stock Django and the bare SQL: --quick, --full, --fastmig… go to the benchmark."""
     session.install("-e", ".[test]")
     session.run("python", "-m", "benchmarks", *session.posargs)
 

@@ -1,1 +1,1 @@
-"""Measure chronomig side by side with stock Django, in one run."""
+"""Measure chronomig side by side with stock Django, the bare SQL and django-fastmig, in one run."""

@@ -1,102 +1,128 @@
-"""``python -m benchmarks``: ratios, chronomig against stock Django and against bare imports."""
+"""
+``python -m benchmarks``: chronomig, stock Django, the bare SQL and django-fastmig, side by side in one run.
+
+Read the ratios: the seconds are those of one machine. docs/performance.md says what is measured, and how.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
+import platform
 import shutil
-import statistics
-import subprocess
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.generate import generate
+import django
 
-BARE = (
-    "import django; django.setup(); import django.db.migrations.executor, django.db.migrations.autodetector; "
-    "from django.db import connection; connection.ensure_connection()"
-)
-Command = list[str]
+from benchmarks.contenders import Contender, fastmig
+from benchmarks.databases import VENDORS, Store, stores
+from benchmarks.generated import Generated
+from benchmarks.measuring import Choices, Course
+from benchmarks.plots import write_plots
+from benchmarks.report import report, seconds, title
+from benchmarks.results import CHRONOMIG, STOCK, Row, load, save
+from benchmarks.sizes import DEFAULT, FULL, QUICK, Scale
+from benchmarks.workloads import MAKERS
 
 
-class Bench:
-    """One generated project, and commands run in it."""
-
-    def __init__(self, folder: Path, runs: int) -> None:
-        self.folder, self.runs = folder, runs
-
-    def seconds(self, command: Command, database: str) -> float:
-        """Run *command* once and return the seconds of the whole process."""
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-        settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(self.folder / database)}
-        environment |= {"DJANGO_SETTINGS_MODULE": "bench_settings", "BENCH_DATABASE": json.dumps(settings)}
-        began = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, *command], cwd=self.folder, env=environment, capture_output=True, text=True, check=False
-        )
-        took = time.perf_counter() - began
-        if done.returncode:
-            sys.exit(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
-        return took
-
-    def compare(self, title: str, ours: Command, other: Command, *, fresh: bool = False) -> None:
-        """Run both in turn and print the medians and the median ratio."""
-        pairs = []
-        for number in range(self.runs + 1):
-            one = self.seconds(ours, "fresh-ours.sqlite3" if fresh else "ours.sqlite3")
-            two = self.seconds(other, "fresh-other.sqlite3" if fresh else "stock.sqlite3")
-            if number:  # the first round warms the caches
-                pairs.append((one, two))
-            for name in ("fresh-ours.sqlite3", "fresh-other.sqlite3"):
-                (self.folder / name).unlink(missing_ok=True)
-        median: Callable[[list[float]], float] = statistics.median
-        mine, theirs = median([one for one, _ in pairs]), median([two for _, two in pairs])
-        ratio = median([one / two for one, two in pairs])
-        print(
-            f"{title:<48} {mine:8.3f} s {theirs:8.3f} s   {ratio:5.2f}   {1000 * (mine - theirs):+8.0f} ms",
-            flush=True,
-        )
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
+        "--quick", dest="scale", action="store_const", const=QUICK, help="small projects, under a minute"
+    )
+    size.add_argument("--full", dest="scale", action="store_const", const=FULL, help="the biggest projects, hours")
+    parser.set_defaults(scale=DEFAULT)
+    parser.add_argument("--only", help=f"some of {','.join(MAKERS)}")
+    parser.add_argument(
+        "--databases", help=f"some of {','.join(VENDORS)}; a PostgreSQL is found as the tests find it"
+    )
+    parser.add_argument("--rounds", type=int, help="how many counted runs of each command")
+    parser.add_argument("--limit", type=float, help="seconds that one command may take")
+    parser.add_argument("--without-stock", action="store_true", help="leave stock Django out")
+    parser.add_argument("--fastmig", action="store_true", help="install django-fastmig into a temporary folder")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots as SVG")
+    parser.add_argument("--from", dest="source", type=Path, metavar="FILE", help="measure nothing: show such a FILE")
+    chosen = parser.parse_args()
+    for given, known in ((chosen.only, [*MAKERS]), (chosen.databases, VENDORS)):
+        if unknown := set(filter(None, (given or "").split(","))) - set(known):
+            parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(known)}")
+    return chosen
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a small project and few runs")
-    parser.add_argument("--apps", type=int, help="how many apps")
-    parser.add_argument("--models", type=int, help="how many models in each")
-    parser.add_argument("--migrations", type=int, help="how many migrations after the first of each app")
-    parser.add_argument("--runs", type=int, help="how many counted runs of each command")
-    chosen = parser.parse_args()
-    sizes = (
-        {"apps": 4, "models": 3, "migrations": 20} if chosen.quick else {"apps": 20, "models": 5, "migrations": 300}
-    )
-    sizes |= {key: value for key in sizes if (value := getattr(chosen, key)) is not None}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that databases and folders are removed
+    chosen = arguments()
+    if chosen.source:
+        about, rows = load(chosen.source)
+    else:
+        about, rows = measure(chosen)
+    print(f"\n{', '.join(f'{key} {value}' for key, value in about.items())}\n\n{report(rows)}")
+    if chosen.json:
+        save(chosen.json, about, rows)
+    if chosen.plots:
+        for path in write_plots(chosen.plots, rows):
+            print(f"wrote {path}", file=sys.stderr)
+
+
+def measure(chosen: argparse.Namespace) -> tuple[dict[str, str], list[Row]]:
+    """Measure everything that was chosen, in a folder that is removed at the end."""
+    scale: Scale = chosen.scale
     folder = Path(tempfile.mkdtemp(prefix="chronomig-bench-"))
+    began = time.perf_counter()
     try:
-        measure(folder / "project", chosen.runs or (3 if chosen.quick else 7), sizes)
+        choices = Choices(contenders(chosen, folder), chosen.rounds or scale.rounds, chosen.limit or scale.limit)
+        vendors = chosen.databases.split(",") if chosen.databases else list(scale.databases)
+        with stores(vendors, folder) as (found, missing):
+            for sentence in missing:
+                tell(sentence)
+            only = chosen.only.split(",") if chosen.only else []
+            rows = list(measured(folder, scale, only, found, choices))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    return about(choices, time.perf_counter() - began), rows
 
 
-def measure(folder: Path, runs: int, sizes: dict[str, int]) -> None:
-    generate(folder, **sizes)
-    bench = Bench(folder, runs)
-    print(f"{sizes['apps']} apps, {sizes['apps'] * sizes['models']} models, {sizes['apps'] + sizes['migrations']} migrations; "
-          f"SQLite, Python {sys.version.split()[0]}, medians of {runs} runs")  # fmt: skip
-    took = bench.seconds(["-m", "chronomig", "makemigrations", "-v", "0"], "ours.sqlite3")
-    print(f"vendoring the history once: {took:.1f} s")
-    bench.seconds(["-m", "chronomig", "migrate", "-v", "0"], "ours.sqlite3")
-    bench.seconds(["manage.py", "migrate", "-v", "0"], "stock.sqlite3")
-    print(f"{'':<48} {'chronomig':>10} {'other':>10}   ratio   difference")
-    bench.compare("status / bare imports and a connection", ["-m", "chronomig", "status"], ["-c", BARE])
-    bench.compare("migrate, nothing to do / bare", ["-m", "chronomig", "migrate"], ["-c", BARE])
-    bench.compare("migrate, nothing to do / stock", ["-m", "chronomig", "migrate"], ["manage.py", "migrate"])
-    bench.compare("status / stock showmigrations", ["-m", "chronomig", "status"], ["manage.py", "showmigrations"])
-    bench.compare("makemigrations --check / stock", ["-m", "chronomig", "makemigrations", "--check"], ["manage.py", "makemigrations", "--check"])  # fmt: skip
-    bench.compare("migrate from nothing / stock", ["-m", "chronomig", "migrate", "-v", "0"], ["manage.py", "migrate", "-v", "0"], fresh=True)  # fmt: skip
+def contenders(chosen: argparse.Namespace, folder: Path) -> list[Contender]:
+    """Return who takes part; stock Django first, because the bare SQL is its."""
+    found = [] if chosen.without_stock else [Contender(STOCK)]
+    found.append(Contender(CHRONOMIG, project=CHRONOMIG))
+    return [*found, fastmig(folder / "fastmig")] if chosen.fastmig else found
+
+
+def measured(folder: Path, scale: Scale, only: list[str], found: list[Store], choices: Choices) -> Iterator[Row]:
+    for workload in scale.make(only):
+        tell(str(workload))
+        generated = Generated(folder / workload.folder, workload)
+        for store in found:
+            for row in Course(generated, store, choices).rows():
+                cells = ", ".join(f"{name} {seconds(cell)}" for name, cell in row.cells.items())
+                tell(f"  {store.vendor}, {title(row)}: {cells}")
+                yield row
+        shutil.rmtree(generated.folder)
+
+
+def about(choices: Choices, took: float) -> dict[str, str]:
+    return {
+        "on": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "Python": platform.python_version(),
+        "Django": django.get_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "rounds": str(choices.rounds),
+        "minutes": f"{took / 60:.1f}",
+    }
+
+
+def tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,100 @@
+"""What was measured, and what follows from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+STOCK, CHRONOMIG, BARE, FASTMIG = "stock", "chronomig", "bare", "fastmig"
+CONTENDERS = (STOCK, CHRONOMIG, BARE, FASTMIG)
+SCHEMA = 1
+
+
+@dataclass
+class Cell:
+    """The runs of one contender; a run that was not counted left no trace but a note."""
+
+    seconds: dict[int, float] = field(default_factory=dict)
+    """By the number of the round, because ratios are taken within a round."""
+    cpu: list[float] = field(default_factory=list)
+    peak_mb: float = 0
+    statements: int | None = None
+    """How many it sent on the connection that it migrates."""
+    note: str = ""
+    """Why there is no figure, or what to know of it."""
+
+    @property
+    def median(self) -> float | None:
+        return median(self.seconds.values()) if self.seconds else None
+
+
+@dataclass
+class Row:
+    """One task of one workload on one database, with all contenders."""
+
+    workload: str
+    size: int
+    database: str
+    task: str
+    operations: int
+    cells: dict[str, Cell]
+
+    def cell(self, name: str) -> Cell:
+        return self.cells.get(name) or Cell()
+
+    def ratio(self, name: str, other: str) -> float | None:
+        """Return the median of the ratios of each round in which both ran."""
+        one, two = self.cell(name).seconds, self.cell(other).seconds
+        pairs = [one[number] / two[number] for number in one.keys() & two.keys()]
+        return median(pairs) if pairs else None
+
+    def beyond_sql(self, name: str) -> float | None:
+        """Return the seconds that a contender takes beyond the bare SQL."""
+        one, two = self.cell(name).seconds, self.cell(BARE).seconds
+        pairs = [one[number] - two[number] for number in one.keys() & two.keys()]
+        return median(pairs) if pairs else None
+
+    def per_operation(self, name: str) -> float | None:
+        """Return the seconds beyond the bare SQL over the number of operations: start-up and all."""
+        seconds = self.beyond_sql(name)
+        return seconds / self.operations if seconds is not None and self.operations else None
+
+    def marginal(self, other: Row, name: str) -> float | None:
+        """Return what each further operation costs beyond its SQL, from a row of the same size with fewer of them."""
+        many, few = self.beyond_sql(name), other.beyond_sql(name)
+        if many is None or few is None or self.operations <= other.operations:
+            return None
+        return (many - few) / (self.operations - other.operations)
+
+
+def pairs_by_size(rows: Iterable[Row]) -> list[tuple[Row, Row]]:
+    """Return (the row with the most operations, the one with the fewest) of every size that has both."""
+    found: dict[int, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.size, []).append(row)
+    ordered = [sorted(many, key=lambda row: row.operations) for _, many in sorted(found.items())]
+    return [(many[-1], many[0]) for many in ordered if len(many) > 1]
+
+
+def save(path: Path, about: Mapping[str, Any], rows: Iterable[Row]) -> None:
+    content = {"schema": SCHEMA, "about": about, "rows": [asdict(row) for row in rows]}
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def load(path: Path) -> tuple[dict[str, Any], list[Row]]:
+    """Return what :func:`save` wrote."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return content["about"], [row_from(one) for one in content["rows"]]
+
+
+def row_from(one: Mapping[str, Any]) -> Row:
+    """JSON knows no numbers as keys."""
+    cells = {
+        name: Cell(**{**cell, "seconds": {int(number): took for number, took in cell["seconds"].items()}})
+        for name, cell in one["cells"].items()
+    }
+    return Row(**{**one, "cells": cells})
