@@ -16,6 +16,8 @@ Change = TypeVar("Change")
 Stored = Callable[[], ProjectState | None]
 """Loads a state that is kept elsewhere; None when it is of no use after all."""
 
+WAY_BACK = 8
+"""How many changes may be taken back before an earlier state than the checkpoint is needed."""
 SHORTEST_STRETCH = 32
 
 
@@ -82,6 +84,13 @@ class Path(Generic[Change]):
         """Put *change* at the end; *state* is the one after it. The states of a way down are not needed any more."""
         self.changes.append(change)
         self._near = {len(self.changes): state}
+        if len(self.changes) % self._stretch == 0:
+            self._kept[len(self.changes)] = state
+
+    def checkpoint(self) -> tuple[int, ProjectState]:
+        """Return the last state that is kept some way before the end, and after how many changes it stands."""
+        place = max((place for place in self._kept if place <= len(self.changes) - WAY_BACK), default=0)
+        return place, self._kept[place]
 
 
 class States:
@@ -105,6 +114,12 @@ class States:
     def folded(self) -> int:
         """How many migrations had to be loaded and folded so far."""
         return self._path.applied
+
+    @property
+    def checkpoint(self) -> tuple[list[str], ProjectState]:
+        """Return a state some way before the current one, and the migrations that it stands after."""
+        place, state = self._path.checkpoint()
+        return self.names[:place], state
 
     @property
     def current(self) -> ProjectState:

@@ -154,9 +154,10 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
 def _keep_snapshot(database: Database, states: States, moved: int) -> None:
     """Spare the next run what this one had to load; what goes wrong is a remark of the snapshots."""
     one = database.set
-    known = all(name in one.timeline.by_name for name in states.names)
-    if one.config.snapshots and known and states.folded + moved >= WORTH_A_SNAPSHOT:
-        one.snapshots.write_quietly(one.contents(states.names), states.current)
+    names, state = states.checkpoint
+    known = all(name in one.timeline.by_name for name in names)
+    if one.config.snapshots and known and names and states.folded + moved >= WORTH_A_SNAPSHOT:
+        one.snapshots.write_quietly(one.contents(names), state)
 
 
 def _apps_to_look_at(
