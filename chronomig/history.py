@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
@@ -250,10 +250,9 @@ def _described(half: HalfDone, event: Event) -> tuple[str, ...]:
 def _to_event(row: Sequence[object]) -> Event:
     values = dict(zip(COLUMNS, row, strict=True))
     origin = values.pop("app_label"), values.pop("upstream_name")
-    known = {field.name for field in fields(Event)}
     try:
         kind, direction = Kind(str(values["kind"])), Direction(str(values["direction"]))
-        at = datetime.strptime(str(values["at"]), TIME_FORMAT).replace(tzinfo=UTC)
+        at = datetime.fromisoformat(str(values["at"])).replace(tzinfo=UTC)  # TIME_FORMAT, without strptime's price
     except ValueError as error:
         raise DatabaseError(
             f"The history holds an event that this version does not know: {values['name']}.",
@@ -261,7 +260,7 @@ def _to_event(row: Sequence[object]) -> Event:
             next_step="A newer chronomig may have written it; use that version.",
         ) from error
     values |= {"kind": kind, "direction": direction, "at": at, "origin": origin if origin[0] else None}
-    return Event(**{key: value for key, value in values.items() if key in known})  # type: ignore[arg-type]
+    return Event(**values)  # type: ignore[arg-type]
 
 
 @cache

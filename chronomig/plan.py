@@ -163,9 +163,10 @@ def plan(
     settled = [name for name in applied if half is None or name != half.name]
     if unknown := wanted - files - set(applied) - {half.name if half else ""}:
         raise UnknownWanted(f"There is no migration {min(unknown)!r}.")
+    in_effect = set(settled)
     resumed = [_resume(half, wanted)] if half else []
     downs = [Step(name, Direction.DOWN) for name in reversed(settled) if name not in wanted]
-    pending = (name for name in timeline if name in wanted and name not in settled)
+    pending = (name for name in timeline if name in wanted and name not in in_effect)
     ups = [Step(name, Direction.UP) for name in pending if half is None or name != half.name]
     steps = [*resumed, *downs, *ups]
     _refuse_missing_code(steps, files, edited)

@@ -19,6 +19,7 @@ from pathlib import Path
 from chronomig.errors import TimelineError
 
 STAMP_FORMAT = "%Y%m%d%H%M%S"
+STAMP_PARTS = ((0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14))
 NAME_PATTERN = re.compile(r"(?P<stamp>\d{14})_(?P<slug>[a-z0-9_]+)", re.ASCII)
 MAX_NAME_LENGTH = 200
 """The width of the ``name`` column in the history."""
@@ -28,9 +29,11 @@ MAX_STAMP_AHEAD = timedelta(days=1)
 
 def parse_stamp(text: str) -> datetime:
     """Return the UTC second that the 14 digits name; raise ValueError when there is no such second."""
-    if len(text) != 14:
+    if len(text) != 14 or not text.isascii() or not text.isdecimal():
         raise ValueError(f"{text!r} does not have 14 digits")
-    return datetime.strptime(text, STAMP_FORMAT).replace(tzinfo=UTC)
+    # strptime() takes ten times as long, and a timeline has thousands of stamps.
+    year, month, day, hour, minute, second = (int(text[place:end]) for place, end in STAMP_PARTS)
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
 
 
 def format_stamp(moment: datetime) -> str:
