@@ -10,6 +10,8 @@ import pytest
 from django.contrib.postgres import operations as postgres
 from django.db import migrations, models
 from django.db.migrations.operations.base import Operation
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Lower
 
 from chronomig.effects import Effects, commute, effects_of, effects_of_migration, in_words, meetings, placed
 from chronomig.state import ProjectState, is_opaque
@@ -186,6 +188,16 @@ COMMUTING = {
         migrations.AddIndex("book", models.Index(fields=["title"], name="by_title")),
         migrations.RemoveField("book", "pages"),
     ),
+    "a check and a field that is not in it": (
+        migrations.AddConstraint(
+            "book", models.CheckConstraint(condition=models.Q(pages__gte=models.F("id")), name="long")
+        ),
+        migrations.RemoveField("book", "title"),
+    ),
+    "an index on an expression and a field that is not in it": (
+        migrations.AddIndex("book", models.Index(Lower("title").desc(), name="by_lower_title")),
+        migrations.RemoveField("book", "pages"),
+    ),
     "code that does nothing": (migrations.RunPython(migrations.RunPython.noop), alter_title),
 }
 
@@ -194,6 +206,12 @@ COMMUTING = {
 def test_what_does_not_meet_can_change_places(name: str) -> None:
     one, other = COMMUTING[name]
     assert refusal(shop(one), shop(other)) == refusal(shop(other), shop(one)) == ""
+
+
+def test_an_index_on_sql_of_the_users_own_stands_on_every_field() -> None:
+    index = models.Index(RawSQL("lower(title)", ()), name="by_lower_title")
+    reason = refusal(shop(migrations.AddIndex("book", index)), shop(migrations.RemoveField("book", "pages")))
+    assert reason == "both have to do with the field shop.book.pages"
 
 
 def test_where_djangos_optimizer_sees_an_order_the_cautious_answer_wins() -> None:
