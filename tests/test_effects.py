@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 set_up_django()
 
-SEEDS = int(os.environ.get("CHRONOMIG_TEST_COMMUTING", "4"))
-"""How many random models sets are tried on each database; ``nox -s commuting`` tries many."""
+SEEDS = int(os.environ.get("CHRONOMIG_TEST_COMMUTING", "2"))
+"""How many random sets of models are tried on each database; ``nox -s commuting`` tries many."""
 
 
 def shop(*operations: Operation) -> list[Labelled]:

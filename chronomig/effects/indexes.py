@@ -48,7 +48,7 @@ def fields_of(view: View, key: Key, one: Any) -> set[str]:
 def referred(part: Any) -> Iterator[str | None]:
     """Yield the names of the fields in an expression or a condition, None where they cannot be told."""
     if isinstance(part, F):
-        yield part.name.partition("__")[0]
+        yield part.name.partition("__")[0]  # type: ignore[attr-defined]
     elif isinstance(part, tuple):
         yield part[0].partition("__")[0]
         yield from referred(part[1])
