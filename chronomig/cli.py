@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import chronomig
-from chronomig.config import OutOfOrder
+from chronomig.config import Order
 from chronomig.errors import ChronomigError
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ Before = Annotated[
 Steps = Annotated[
     int | None, typer.Option("--steps", metavar="N", help="N migrations further, or back when N is negative.")
 ]
-Order = Annotated[
-    OutOfOrder | None,
+OrderPolicy = Annotated[
+    Order | None,
     typer.Option(
-        "--out-of-order",
+        "--order",
         help="What to do with a pending migration that is older than an applied one.",
         show_default=False,
     ),
@@ -157,7 +157,7 @@ def migrate(
     ] = False,
     no_input: NoInput = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo migrations without asking.")] = False,
-    out_of_order: Order = None,
+    order: OrderPolicy = None,
     wait: Annotated[
         float | None,
         typer.Option(
@@ -183,7 +183,7 @@ def migrate(
             check=check,
             interactive=not no_input,
             yes=yes,
-            out_of_order=out_of_order,
+            order=order,
             wait_seconds=wait,
             json=json,
             verbosity=verbosity,
@@ -197,7 +197,7 @@ def plan(
     before: Before = None,
     steps: Steps = None,
     databases: Databases = None,
-    out_of_order: Order = None,
+    order: OrderPolicy = None,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
@@ -211,7 +211,7 @@ def plan(
             to=to,
             before=before,
             steps=steps,
-            out_of_order=out_of_order,
+            order=order,
             show_plan=True,
             json=json,
         )

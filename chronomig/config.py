@@ -20,11 +20,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from chronomig.errors import ConfigError, did_you_mean
 
 
-class OutOfOrder(StrEnum):
+class Order(StrEnum):
     """What to do with a pending migration that is older than an applied one."""
 
-    FAIL = "fail"
+    ASK = "ask"
+    """Like COMMUTING; where that refuses and there is a terminal, ask."""
+    COMMUTING = "commuting"
+    """Run it where it stands if its operations commute with those of all that were applied later; else refuse."""
     APPLY = "apply"
+    """Run it where it stands."""
+    REWIND = "rewind"
+    """Undo what was applied later, run it, and run the others again."""
+    FAIL = "fail"
+    """Refuse."""
 
 
 class SetConfig(BaseModel):
@@ -34,8 +42,8 @@ class SetConfig(BaseModel):
 
     databases: tuple[str, ...] = Field(min_length=1)
     """The aliases of DATABASES whose schema this set describes."""
-    out_of_order: OutOfOrder = OutOfOrder.FAIL
-    """The order policy of this set, see :class:`OutOfOrder`."""
+    order: Order = Order.ASK
+    """The order policy of this set, see :class:`Order`."""
     snapshots: bool = True
     """Whether states are read from snapshots, and written as such after a run that had to load many files."""
 

@@ -53,6 +53,14 @@ class Head:
     """Full hash, empty before the first commit."""
 
 
+@dataclass(frozen=True)
+class Change:
+    """A commit, and who wrote it."""
+
+    commit: str
+    author: str
+
+
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Take what points to another repository out of the environment while git runs."""
@@ -141,6 +149,15 @@ class Repository:
 
     def is_shallow(self) -> bool:
         return self._run("rev-parse", "--is-shallow-repository")[1].strip() == b"true"
+
+    def last_change(self, path: Path) -> Change | None:
+        """Return the newest commit that changed the file at *path*, None when there is none."""
+        if not path.resolve().is_relative_to(self.top):
+            return None
+        inside = path.resolve().relative_to(self.top).as_posix()
+        code, out, _ = self._run("log", "-1", "--format=%H%x00%an", "--", f":(top,literal){inside}")
+        commit, _, author = text_of(out).strip().partition("\0")
+        return Change(commit, author) if code == 0 and commit else None
 
     # -- trees and contents -----------------------------------------------------------------------------------------
 

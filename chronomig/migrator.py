@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from django.db import Error as DatabaseFault
 
-from chronomig.config import OutOfOrder
+from chronomig.config import Order
 from chronomig.errors import Interrupted, Refused
 from chronomig.executor import Executor, Result, Watcher
 from chronomig.folding import States
@@ -63,7 +63,9 @@ class Choices:
     """What was chosen for a run, the same for all its databases."""
 
     wanted: Wanted = field(default=lambda database, record: None)
-    out_of_order: OutOfOrder | None = None
+    order: Order | None = None
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    """What was chosen for single databases, by alias."""
     fake: bool = False
     wait_seconds: float = 0
     """How long to wait for another process; 0 waits without end."""
@@ -76,7 +78,8 @@ def plan_journey(database: Database, choices: Choices) -> Journey:
     record = database.record()
     code = database.code(record, choices.wanted(database, record))
     adoptable = tuple(one for one in record.applied if one.how == Kind.ADOPTED and one.at is None)
-    return Journey(database, record, database.plan(record, code, choices.out_of_order), code, adoptable)
+    order = choices.orders.get(database.alias, choices.order)
+    return Journey(database, record, database.plan(record, code, order), code, adoptable)
 
 
 def load_journey(journey: Journey, *, fake: bool = False) -> list[Prepared]:

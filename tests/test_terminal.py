@@ -152,7 +152,7 @@ def test_names_that_the_terminal_cannot_show_do_not_stop_it(shop: Project) -> No
 def test_the_version_and_the_help_need_no_project(shop: Project) -> None:
     assert re.fullmatch(r"chronomig \d+\.\d+\.\d+\n", shop.ok("--version", cwd=shop.root.parent).out)
     assert "makemigrations" in shop.ok("--help", cwd=shop.root.parent).out
-    assert "--out-of-order" in shop.ok("migrate", "-h", cwd=shop.root.parent).out
+    assert "--order" in shop.ok("migrate", "-h", cwd=shop.root.parent).out
     unknown = shop.chronomig("migrat")
     assert unknown.code == 2
     assert "No such command 'migrat'" in unknown.err

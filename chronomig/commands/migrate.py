@@ -7,11 +7,12 @@ import sys
 from collections.abc import Sequence
 
 from chronomig import output
+from chronomig.commands.questions import ask_about_downs, can_ask, plan_all
 from chronomig.commands.targets import wanted_from
-from chronomig.config import OutOfOrder
-from chronomig.errors import ChronomigError, Refused
+from chronomig.config import Order
+from chronomig.errors import ChronomigError
 from chronomig.executor import Failed, Result
-from chronomig.migrator import Choices, Journey, Wanted, load_journey, migrate, plan_journey
+from chronomig.migrator import Choices, Journey, Wanted, load_journey, migrate
 from chronomig.project import Project
 
 
@@ -28,7 +29,7 @@ def run(
     check: bool = False,
     interactive: bool = True,
     yes: bool = False,
-    out_of_order: OutOfOrder | None = None,
+    order: Order | None = None,
     wait_seconds: float | None = None,
     json: bool = False,
     verbosity: int = 1,
@@ -41,14 +42,16 @@ def run(
     chosen = project.choose_databases(databases)
     choices = Choices(
         wanted=wanted or wanted_from(to, before, steps, chosen),
-        out_of_order=out_of_order,
+        order=order,
         fake=fake,
         wait_seconds=project.config.database_timeout if wait_seconds is None else wait_seconds,
         verbosity=verbosity,
         interactive=interactive,
     )
-    journeys = [plan_journey(database, choices) for database in chosen]
-    if show_plan or check:
+    moves = not (show_plan or check)
+    ask = moves and not json and can_ask(interactive=interactive)
+    journeys, choices = plan_all(chosen, choices, command=typed(to, before, steps, databases), ask=ask)
+    if not moves:
         return _show(journeys, check=check, json=json)
     for journey in journeys:
         load_journey(journey, fake=fake)
@@ -66,19 +69,12 @@ def _show(journeys: Sequence[Journey], *, check: bool, json: bool) -> int:
     return 3 if found else 0
 
 
-def ask_about_downs(journeys: Sequence[Journey], *, yes: bool, interactive: bool) -> None:
-    """Going down drops what the migrations made: it needs a yes. Raise Refused without one."""
-    downs = [(journey.database, step) for journey in journeys for step in journey.plan.downs]
-    if not downs or yes:
-        return
-    listed = "\n".join(f"  {database.alias}: {step.name}" for database, step in downs)
-    what = f"{output.plural(len(downs), 'migration')} would be undone, and what only they hold is dropped"
-    if interactive and sys.stdin.isatty():
-        output.say(f"{what}:\n{listed}", err=True)
-        if output.confirm("Continue?"):
-            return
-        raise Refused("Nothing was run.", cause="The question was answered with no.")
-    raise Refused(f"{what}; nothing was run.", cause=listed, next_step="Add --yes to run it.")
+def typed(to: str | None, before: str | None, steps: int | None, databases: Sequence[str]) -> list[str]:
+    """Return the command that was given, to be typed again with another choice."""
+    targets = [("--to", to), ("--before", before), ("--steps", steps)]
+    options = [(option, str(value)) for option, value in targets if value is not None]
+    options += [("--database", alias) for alias in databases]
+    return ["chronomig", "migrate", *(part for option in options for part in option)]
 
 
 def _run(journeys: Sequence[Journey], choices: Choices, *, quiet: bool) -> int:

@@ -7,9 +7,10 @@ analysis does not know, it says no.
 
 from chronomig.effects.analysis import effects_of, effects_of_migration
 from chronomig.effects.clashes import Meeting, Placed, commute, meetings, placed
-from chronomig.effects.things import Effects, Loss, Thing, in_words
+from chronomig.effects.things import EVERYTHING, Effects, Loss, Thing, in_words
 
 __all__ = [
+    "EVERYTHING",
     "Effects",
     "Loss",
     "Meeting",
