@@ -7,10 +7,11 @@ statement runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from chronomig.config import Order
 from chronomig.errors import ChronomigError, Refused
@@ -193,13 +194,15 @@ def plan(
     judge: Judge | None = None,
     edited: Collection[str] = (),
     elsewhere: Collection[str] = (),
+    unrelated: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> Plan:
     """
     Return the steps that make what is applied equal to *wanted*.
 
     *timeline* holds the names of the files, in order; *edited* the applied names whose file has other bytes now;
-    *elsewhere* the names that are not in the timeline, but whose code is at hand. The *judge* is asked only when
-    something is out of order, and the policy goes by what operations do.
+    *elsewhere* the names that are not in the timeline, but whose code is at hand; *unrelated* the applied names that
+    do not stand on a pending one, whatever the order of the files. The *judge* is asked only when something is out of
+    order, and the policy goes by what operations do.
     Raise OutOfOrderRefused, MissingCodeRefused, or UnknownWanted.
     """
     files, wanted, applied = set(timeline), set(wanted), record.names
@@ -216,8 +219,8 @@ def plan(
     steps = [*resumed, *downs, *ups]
     _refuse_missing_code(steps, at_hand, edited)
     stays = [name for name in settled if name in wanted]
-    clashes = list(_clashes(downs, ups, settled, stays))
-    _refuse_to_step_over(clashes, files)
+    clashes = list(_clashes(downs, ups, settled, stays, unrelated))
+    _refuse_to_step_over(clashes, at_hand)
     if clashes and order is Order.REWIND:
         return _rewound(resumed, downs, ups, clashes, settled, at_hand, edited)
     if clashes and judge is not None and order in (Order.ASK, Order.COMMUTING):
@@ -266,7 +269,11 @@ def _refuse_missing_code(steps: Sequence[Step], files: Collection[str], edited: 
 
 
 def _clashes(
-    downs: Sequence[Step], ups: Sequence[Step], settled: Sequence[str], stays: Sequence[str]
+    downs: Sequence[Step],
+    ups: Sequence[Step],
+    settled: Sequence[str],
+    stays: Sequence[str],
+    unrelated: Mapping[str, Collection[str]],
 ) -> Iterator[Clash]:
     """Yield what moves under a migration that stays: applied later (downs), or later in file order (ups)."""
     staying = set(stays)
@@ -278,8 +285,9 @@ def _clashes(
             yield Clash(step.name, Direction.DOWN, tuple(later))
     newest = max(stays, default="")
     for step in ups:
-        if step.name < newest:
-            yield Clash(step.name, Direction.UP, tuple(sorted(name for name in stays if name > step.name)))
+        free = set(unrelated.get(step.name, ()))
+        if step.name < newest and (over := sorted(name for name in stays if name > step.name and name not in free)):
+            yield Clash(step.name, Direction.UP, tuple(over))
 
 
 def explain(clash: Clash) -> str:
