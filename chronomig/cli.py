@@ -59,6 +59,21 @@ OrderPolicy = Annotated[
     ),
 ]
 
+AllowDataLoss = Annotated[
+    bool,
+    typer.Option(
+        "--allow-data-loss", "--yes", "-y", help="Destroy data without asking, but for protected databases."
+    ),
+]
+AllowDataLossIn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-data-loss-in",
+        metavar="ALIAS",
+        help="Destroy data in this database without asking, also when it is protected; can be repeated.",
+    ),
+]
+
 
 def project(settings: str | None) -> Project:
     """Open the project; what was imported until here stays, so that the collector need not look at it again."""
@@ -194,7 +209,8 @@ def migrate(
         bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")
     ] = False,
     no_input: NoInput = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo migrations without asking.")] = False,
+    allow_data_loss: AllowDataLoss = False,
+    allow_data_loss_in: AllowDataLossIn = None,
     order: OrderPolicy = None,
     wait: Annotated[
         float | None,
@@ -220,7 +236,8 @@ def migrate(
             fake=fake,
             check=check,
             interactive=not no_input,
-            yes=yes,
+            allow_data_loss=allow_data_loss,
+            allow_data_loss_in=allow_data_loss_in or [],
             order=order,
             wait_seconds=wait,
             json=json,

@@ -35,6 +35,15 @@ class Order(StrEnum):
     """Refuse."""
 
 
+class DatabaseConfig(BaseModel):
+    """What holds for one alias."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    protected: bool = False
+    """Whether a plan that destroys or undoes anything needs the name of the database, typed or in an option."""
+
+
 class SetConfig(BaseModel):
     """One migration set: a folder of migrations and the databases that use it."""
 
@@ -61,6 +70,8 @@ class Config(BaseModel):
     """The directory of all migrations, relative to the project's root."""
     sets: dict[str, SetConfig] | None = None
     """The migration sets; by default one per alias, named after it."""
+    databases: dict[str, DatabaseConfig] = Field(default_factory=dict)
+    """What holds for single aliases."""
     unmanaged: tuple[str, ...] = ()
     """Aliases that chronomig leaves alone, such as a read replica or somebody else's database."""
     own_apps: tuple[str, ...] | None = None
@@ -171,7 +182,8 @@ def describe(problem: Mapping[str, Any]) -> str:
     location = [str(part) for part in problem["loc"]]
     key = ".".join(location)
     if problem["type"] == "extra_forbidden":
-        known: Iterable[str] = SetConfig.model_fields if len(location) > 1 else Config.model_fields
+        inner = DatabaseConfig if location[0] == "databases" else SetConfig
+        known: Iterable[str] = inner.model_fields if len(location) > 1 else Config.model_fields
         return " ".join(filter(None, [f"'{key}' is not a key.", did_you_mean(location[-1], known)]))
     return f"'{key}': {problem['msg']}."
 
@@ -185,12 +197,12 @@ def resolve_sets(config: Config, aliases: Iterable[str]) -> dict[str, SetConfig]
     aliases = list(aliases)
     managed = [alias for alias in aliases if alias not in config.unmanaged]
     named = [alias for one in (config.sets or {}).values() for alias in one.databases]
-    for alias in (*config.unmanaged, *named):
+    for alias in (*config.unmanaged, *named, *config.databases):
         if alias not in aliases:
             raise ConfigError(
                 f"There is no database {alias!r} in DATABASES.",
                 cause=f"DATABASES has {', '.join(map(repr, aliases)) or 'no databases'}.",
-                next_step=did_you_mean(alias, aliases) or "Correct 'sets' or 'unmanaged'.",
+                next_step=did_you_mean(alias, aliases) or "Correct 'sets', 'databases' or 'unmanaged'.",
             )
     if config.sets is None:
         return {alias: SetConfig(databases=(alias,)) for alias in managed}

@@ -25,7 +25,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig import config as configuration
 from chronomig.adoption import Adoption, Ancestry, Needs, weigh
-from chronomig.config import Config, Order, SetConfig
+from chronomig.config import Config, DatabaseConfig, Order, SetConfig
 from chronomig.errors import ConfigError, GitError, UsageError, did_you_mean
 from chronomig.folding import States
 from chronomig.history import Event, History, Kind, django_applied
@@ -131,9 +131,10 @@ class MigrationSet:
 class Database:
     """One alias: its connection, its history, and the set that it uses."""
 
-    def __init__(self, alias: str, migration_set: MigrationSet) -> None:
+    def __init__(self, alias: str, migration_set: MigrationSet, config: DatabaseConfig) -> None:
         self.alias = alias
         self.set = migration_set
+        self.config = config
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
@@ -245,7 +246,12 @@ class Project:
     @cached_property
     def databases(self) -> Mapping[str, Database]:
         """Every managed database by alias."""
-        found = {alias: Database(alias, one) for one in self.sets.values() for alias in one.aliases}
+        configured, default = self.config.databases, DatabaseConfig()
+        found = {
+            alias: Database(alias, one, configured.get(alias, default))
+            for one in self.sets.values()
+            for alias in one.aliases
+        }
         return {alias: found[alias] for alias in real_aliases() if alias in found}
 
     def choose_databases(self, aliases: Sequence[str]) -> list[Database]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from chronomig import output
-from chronomig.commands.questions import ask_about_downs, can_ask, plan_all
+from chronomig.commands.questions import Consent, can_ask, danger_of, guard_data, plan_all
 from chronomig.commands.targets import wanted_from
 from chronomig.config import Order
 from chronomig.errors import ChronomigError
@@ -28,7 +28,8 @@ def run(
     fake: bool = False,
     check: bool = False,
     interactive: bool = True,
-    yes: bool = False,
+    allow_data_loss: bool = False,
+    allow_data_loss_in: Sequence[str] = (),
     order: Order | None = None,
     wait_seconds: float | None = None,
     json: bool = False,
@@ -53,9 +54,10 @@ def run(
     journeys, choices = plan_all(chosen, choices, command=typed(to, before, steps, databases), ask=ask)
     if not moves:
         return _show(journeys, check=check, json=json)
-    for journey in journeys:
-        load_journey(journey, fake=fake)
-    ask_about_downs(journeys, yes=yes, interactive=interactive)
+    prepared = [load_journey(journey, fake=fake) for journey in journeys]
+    if not fake:
+        found = map(danger_of, journeys, prepared)
+        guard_data([one for one in found if one], Consent(allow_data_loss, tuple(allow_data_loss_in), ask))
     return _run_as_json(journeys, choices) if json else _run(journeys, choices, quiet=verbosity == 0)
 
 

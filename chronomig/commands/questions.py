@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from chronomig import output
 from chronomig.config import Order
 from chronomig.errors import Refused
+from chronomig.losses import CountedLoss, count_losses
 from chronomig.migrator import Choices, Journey, plan_journey
 from chronomig.plan import OutOfOrderRefused
+from chronomig.preparing import Prepared
 from chronomig.project import Database
 
 ANSWERS = {"a": Order.APPLY, "r": Order.REWIND}
 
 
 def can_ask(*, interactive: bool) -> bool:
-    return interactive and sys.stdin.isatty()
+    """Whether a person can read the question and answer it: a script that feeds stdin cannot."""
+    return interactive and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def plan_all(
@@ -49,16 +52,70 @@ def ask_about_order(database: Database, refused: OutOfOrderRefused) -> Order:
     return ANSWERS[answer[:1]]
 
 
-def ask_about_downs(journeys: Sequence[Journey], *, yes: bool, interactive: bool) -> None:
-    """Going down drops what the migrations made: it needs a yes. Raise Refused without one."""
-    downs = [(journey.database, step) for journey in journeys for step in journey.plan.downs]
-    if not downs or yes:
+@dataclass(frozen=True)
+class Danger:
+    """What a run would destroy or undo in one database."""
+
+    database: Database
+    losses: tuple[CountedLoss, ...]
+    undone: int
+    """How many migrations go down."""
+
+    @property
+    def needs_its_name(self) -> bool:
+        return self.database.config.protected
+
+    def lines(self) -> Iterator[str]:
+        undone = f" ({output.plural(self.undone, 'migration')} undone)" if self.undone else ""
+        protected = ", a protected database" if self.needs_its_name else ""
+        yield f"{self.database.alias}{protected}{undone}:"
+        yield from (f"    {loss}" for loss in self.losses)
+
+
+@dataclass(frozen=True)
+class Consent:
+    """What was said before the run about data that goes."""
+
+    to_losses: bool = False
+    """Everywhere but in protected databases."""
+    by_name: tuple[str, ...] = ()
+    """Aliases, also of protected databases."""
+    ask: bool = False
+
+    def covers(self, danger: Danger) -> bool:
+        return danger.database.alias in self.by_name or (self.to_losses and not danger.needs_its_name)
+
+
+def danger_of(journey: Journey, prepared: Sequence[Prepared]) -> Danger | None:
+    """Return what a journey destroys; in a protected database, what it undoes is enough."""
+    database, downs = journey.database, len(journey.plan.downs)
+    losses = count_losses(database.connection, prepared, lambda: database.states(journey.record, journey.code))
+    if losses or (downs and database.config.protected):
+        return Danger(database, tuple(losses), downs)
+    return None
+
+
+def guard_data(dangers: Sequence[Danger], consent: Consent) -> None:
+    """Ask before data is lost; raise Refused without a yes. A protected database wants its name."""
+    left = [danger for danger in dangers if not consent.covers(danger)]
+    if not left:
         return
-    listed = "\n".join(f"  {database.alias}: {step.name}" for database, step in downs)
-    what = f"{output.plural(len(downs), 'migration')} would be undone, and what only they hold is dropped"
-    if can_ask(interactive=interactive):
-        output.say(f"{what}:\n{listed}", err=True)
-        if output.confirm("Continue?"):
-            return
-        raise Refused("Nothing was run.", cause="The question was answered with no.")
-    raise Refused(f"{what}; nothing was run.", cause=listed, next_step="Add --yes to run it.")
+    listed = "\n".join(line for danger in left for line in danger.lines())
+    if not consent.ask:
+        raise Refused("Data would be lost; nothing was run.", cause=listed, next_step=permission(left))
+    output.say(f"This destroys data:\n{listed}", err=True)
+    for danger in left:
+        if danger.needs_its_name:
+            answer = output.ask(f"Type the name of the protected database {danger.database.alias!r} to run it:")
+            agreed = answer == danger.database.alias.lower()
+        else:
+            agreed = output.confirm(f"Destroy it in {danger.database.alias!r}?")
+        if not agreed:
+            raise Refused("Nothing was run.", cause="The question was answered with no.")
+
+
+def permission(dangers: Sequence[Danger]) -> str:
+    """Return the options that would let it run."""
+    named = [f"--allow-data-loss-in {danger.database.alias}" for danger in dangers if danger.needs_its_name]
+    everywhere = ["--allow-data-loss"] * any(not danger.needs_its_name for danger in dangers)
+    return f"Add {' '.join([*everywhere, *named])} to run it."

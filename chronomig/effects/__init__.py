@@ -7,6 +7,7 @@ analysis does not know, it says no.
 
 from chronomig.effects.analysis import effects_of, effects_of_migration
 from chronomig.effects.clashes import Meeting, Placed, commute, meetings, placed
+from chronomig.effects.names import Names
 from chronomig.effects.things import EVERYTHING, Effects, Loss, Thing, in_words
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Effects",
     "Loss",
     "Meeting",
+    "Names",
     "Placed",
     "Thing",
     "commute",
