@@ -12,7 +12,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from types import ModuleType
 from typing import Any
 
@@ -57,6 +57,8 @@ class Loaded:
     source: Migration | DjangoMigration
     inserted: tuple[tuple[int, Labelled], ...] = ()
     """What pre_migrate receivers added for this run: (after how many operations, what)."""
+    content: bytes = field(default=b"", repr=False)
+    """The bytes of the file."""
 
     @property
     def overrides_execution(self) -> bool:
@@ -84,7 +86,7 @@ class Loader:
         """Return the migration in *entry*; raise LoadError, TimelineError."""
         key = entry.name, entry.sha256
         if key not in self._loaded:
-            self._loaded[key] = load(entry, self.set_name)
+            self._loaded[key] = replace(load(entry, self.set_name), content=entry.source)
         return self._loaded[key]
 
     def load_all(self, entries: Iterable[Entry]) -> list[Loaded]:

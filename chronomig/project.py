@@ -30,7 +30,7 @@ from chronomig.history import Event, History, Kind, django_applied
 from chronomig.loading import Loaded, Loader, origins, put_on_path
 from chronomig.plan import Applied, Plan, Record, plan
 from chronomig.snapshots import Snapshots
-from chronomig.sources import Code, edited
+from chronomig.sources import Code, Shelf, edited
 from chronomig.target import Known
 from chronomig.timeline import Entry, Timeline, read_timeline
 from chronomig.trees import Trees
@@ -53,6 +53,11 @@ class MigrationSet:
     def timeline(self) -> Timeline:
         """The migrations on the disk; raise TimelineError."""
         return read_timeline(self.directory, self.name, now=datetime.now(UTC))
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """Where code is found that the disk does not have."""
+        return Shelf(self.trees)
 
     @cached_property
     def loader(self) -> Loader:
@@ -96,7 +101,7 @@ class Database:
 
     @cached_property
     def history(self) -> History:
-        return History(self.connection, self.set.name)
+        return History(self.connection, self.set.name, self.set.shelf.head)
 
     def record(self) -> Record:
         """Return what is applied, with what the next migrate will adopt at the head."""
@@ -122,7 +127,8 @@ class Database:
         if adoptable:
             self.history.ensure_table()
         for one in adoptable:
-            self.history.write(Event(Kind.ADOPTED, one.name, sha256=one.sha256, origin=one.origin))
+            content = self.set.timeline.by_name[one.name].source
+            self.history.write(Event(Kind.ADOPTED, one.name, sha256=one.sha256, origin=one.origin, content=content))
         return adoptable
 
     def known(self, record: Record, text: str) -> Known:
@@ -133,10 +139,10 @@ class Database:
         """Return the code for the way to *wanted*; None is every file, and what has none stays."""
         files = self.set.timeline
         if isinstance(wanted, Timeline):
-            return Code(files, wanted, record, frozenset(wanted.names))
+            return Code(files, wanted, record, frozenset(wanted.names), self.set.shelf)
         half = [record.half_done.name] if record.half_done else []
         everything = (*files.names, *record.names, *half)
-        return Code(files, files, record, frozenset(everything if wanted is None else wanted))
+        return Code(files, files, record, frozenset(everything if wanted is None else wanted), self.set.shelf)
 
     def plan(self, record: Record, code: Code, out_of_order: OutOfOrder | None = None) -> Plan:
         """Plan the way to what *code* was collected for."""
