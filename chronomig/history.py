@@ -10,17 +10,19 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
+from typing import Any
 
 from django.apps.registry import Apps
 from django.db import Error as DatabaseFault
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.recorder import MigrationRecorder
 
 import chronomig
@@ -166,13 +168,21 @@ class History:
                 editor.create_model(model)
             for field in model._meta.local_fields if there else ():
                 if field.name not in there:
-                    editor.add_field(model, field)
+                    add_column(editor, model, field)
         self._columns = frozenset(COLUMNS)
 
     def write(self, event: Event) -> None:
         """Append *event*; the table is there."""
+        self._row(event).save(using=self.connection.alias, force_insert=True)
+
+    def write_all(self, events: Iterable[Event]) -> None:
+        """Append *events*, all or none; the table is there."""
+        rows = event_model()._default_manager.using(self.connection.alias)
+        rows.bulk_create([self._row(event) for event in events])
+
+    def _row(self, event: Event) -> models.Model:
         head = self.head()
-        self._rows().create(
+        return event_model()(
             set_name=self.set_name,
             name=event.name,
             kind=event.kind.value,
@@ -207,9 +217,6 @@ class History:
             described = self.connection.introspection.get_table_description(cursor, TABLE)
             return frozenset(column.name for column in described)
 
-    def _rows(self) -> models.QuerySet[models.Model]:
-        return event_model()._default_manager.using(self.connection.alias)
-
     def _table_names(self) -> list[str]:
         with self.connection.cursor() as cursor:
             return self.connection.introspection.table_names(cursor)
@@ -219,6 +226,14 @@ class History:
             return TABLE in self._table_names()
         except DatabaseFault:
             raise unreachable(self.connection, error) from error
+
+
+def add_column(editor: BaseDatabaseSchemaEditor, model: type[models.Model], field: models.Field[Any, Any]) -> None:
+    """Add a column by ALTER TABLE on every database: on SQLite, Django would copy the table with columns it lacks."""
+    definition, parameters = editor.column_sql(model, field)
+    quote = editor.connection.ops.quote_name
+    names = {"table": quote(TABLE), "column": quote(field.name), "definition": definition}
+    editor.execute(editor.sql_create_column % names, parameters or None)
 
 
 def unreachable(connection: BaseDatabaseWrapper, error: Exception) -> DatabaseError:
@@ -317,10 +332,15 @@ def ensure_django_table(connection: BaseDatabaseWrapper) -> None:
     MigrationRecorder(connection).ensure_schema()
 
 
-def keep_in_step(connection: BaseDatabaseWrapper, origin: tuple[str, str], direction: Direction) -> None:
-    """Record a vendored migration in ``django_migrations`` too, so that Django's own tools keep telling the truth."""
+def keep_in_step(connection: BaseDatabaseWrapper, origins: Collection[tuple[str, str]], direction: Direction) -> None:
+    """
+    Record a vendored migration in ``django_migrations`` too, so that Django's own tools keep telling the truth.
+
+    *origins* holds, besides its own, those of what it replaces: Django records them all.
+    """
     recorder = MigrationRecorder(connection)
-    if direction is Direction.DOWN:
-        recorder.record_unapplied(*origin)
-    elif not recorder.migration_qs.filter(app=origin[0], name=origin[1]).exists():
-        recorder.record_applied(*origin)
+    for app, name in sorted(origins):
+        if direction is Direction.DOWN:
+            recorder.record_unapplied(app, name)
+        elif not recorder.migration_qs.filter(app=app, name=name).exists():
+            recorder.record_applied(app, name)

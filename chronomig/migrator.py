@@ -10,6 +10,7 @@ from typing import Protocol
 
 from django.db import Error as DatabaseFault
 
+from chronomig.adoption import MisfitRefused
 from chronomig.config import OutOfOrder
 from chronomig.errors import Interrupted, Refused
 from chronomig.executor import Executor, Result, Watcher
@@ -76,6 +77,8 @@ class Choices:
 def plan_journey(database: Database, choices: Choices) -> Journey:
     """Plan, reading only; raise what refuses a plan."""
     record = database.record()
+    if misfits := database.adoption(record).misfits:
+        raise MisfitRefused(database.alias, misfits)
     code = database.code(record, choices.wanted(database, record))
     adoptable = tuple(one for one in record.applied if one.how == Kind.ADOPTED and one.at is None)
     return Journey(database, record, database.plan(record, code, choices.out_of_order), code, adoptable)
@@ -154,7 +157,8 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
             send_post_migrate(signal_plan, state=states.current, changed=changed, **sent)  # type: ignore[arg-type]
             database.history.ensure_table()
             database.history.write(Event(Kind.SETTLED, ""))
-            _keep_snapshot(journey, states, moved=len(prepared))
+            if journey.record.applied:  # a database that is made anew is often thrown away again
+                _keep_snapshot(journey, states, moved=len(prepared))
             for remark in database.set.snapshots.remarks if choices.verbosity >= 2 else ():
                 reporter.remarked(remark)
     except KeyboardInterrupt:

@@ -98,9 +98,11 @@ def _lines(database: Database, record: Record) -> Iterator[Line]:
             sources.get(one.name, Source.WORKING_TREE), one.branch, one.commit,
         )  # fmt: skip
     last = max(record.names, default="")
+    notes = {misfit.name: misfit.note for misfit in database.adoption(record).misfits}
+    have = {*record.names, half.name if half else ""}
     for name in timeline.names:
-        if name not in record.names and (half is None or name != half.name):
-            yield Line(name, State.PENDING, out_of_order=name < last)
+        if name not in have:
+            yield Line(name, State.PENDING, out_of_order=name < last, note=notes.get(name, ""))
 
 
 def applied_late(record: Record) -> frozenset[str]:
