@@ -15,6 +15,7 @@ from django.core.exceptions import FieldError
 from django.db import connection, migrations, models
 from django.db.migrations.exceptions import InvalidBasesError
 from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState as DjangoProjectState
 from django.db.migrations.state import StateApps
 
 from chronomig.state import ProjectState, run_backwards, run_forwards
@@ -221,6 +222,24 @@ def test_children_and_proxies_are_found_from_their_parent(tables: Callable[..., 
     assert fresh.book_set.get().novel.title == "One"
     assert fresh.poster_set.count() == 1
     assert fresh.delete()[0] == 4
+
+
+def test_relations_come_in_the_order_in_which_django_renders_models() -> None:
+    """Rows that are deleted with others go in that order."""
+    link = models.OneToOneField("a.Root", models.CASCADE, parent_link=True, primary_key=True)
+    state = build(
+        ("a", create("Root")),
+        ("a", create("First")),
+        ("a", migrations.CreateModel("Leaf", [("root", link)], bases=("a.Root",))),
+        ("a", create("Last", ("root", fk("a.Root")))),
+        ("a", migrations.AddField("first", "root", fk("a.Root"))),
+        ("a", migrations.AddField("root", "itself", fk("a.Root", null=True))),
+        ("a", migrations.RenameModel("Root", "Trunk")),
+    )
+    found = [one.related_model._meta.object_name for one in state.apps.get_model("a", "Trunk")._meta.related_objects]
+    plain = DjangoProjectState({key: one.clone() for key, one in state.models.items()}).apps.get_model("a", "Trunk")
+    assert found == [one.related_model._meta.object_name for one in plain._meta.related_objects]
+    assert found == ["First", "Last", "Trunk", "Leaf"]
 
 
 def test_a_swapped_model_gives_way_to_its_replacement(settings_with: Callable[..., Any]) -> None:
