@@ -400,6 +400,24 @@ def test_columns_come_in_the_order_of_the_states_whatever_is_rendered_first(
     assert models.IntegerField().creation_counter > newer._meta.get_field("year").creation_counter
 
 
+def test_the_link_to_a_parent_stays_the_first_column_when_a_field_comes_back(
+    tables: Callable[..., ProjectState],
+) -> None:
+    """Links are marked as auto-created, and Django puts such fields before all others."""
+    link = models.OneToOneField("lib.Author", models.CASCADE, parent_link=True, primary_key=True, auto_created=True)
+    child = migrations.CreateModel(
+        "Poet", [("author_ptr", link), ("age", models.IntegerField())], bases=("lib.Author",)
+    )
+    before = tables(*LIBRARY, ("lib", child))
+    operation = migrations.RemoveField("poet", "age")
+    after = tables(("lib", operation), base=before)
+    with connection.schema_editor() as editor:
+        run_backwards(operation, "lib", editor, before, after)
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_table_description(cursor, "lib_poet")
+    assert [column.name for column in found] == ["author_ptr_id", "age"]
+
+
 def test_the_index_of_references_is_kept_right_through_random_changes() -> None:
     rng = random.Random(5)
     state = build(*LIBRARY)
