@@ -34,6 +34,16 @@ class Applied:
     duration_ms: int | None = None
     origin: tuple[str, str] | None = None
     """(app label, upstream name) of a vendored migration."""
+    blob: str = ""
+    """What git calls its bytes."""
+    branch: str = ""
+    commit: str = ""
+    """What was checked out when it was applied."""
+
+    @property
+    def whence(self) -> str:
+        """Branch and commit that it came with, as far as they are known."""
+        return " ".join(filter(None, [self.branch, self.commit[:12]]))
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,8 @@ class HalfDone:
     described: tuple[str, ...] = ()
     """What those operations said of themselves, to notice a file that was edited since."""
     at: datetime | None = None
+    blob: str = ""
+    """What git calls its bytes."""
 
 
 @dataclass(frozen=True)
@@ -168,16 +180,20 @@ class OutOfOrderRefused(Refused):
 class MissingCodeRefused(Refused):
     """A migration has to go down, and its code is not here."""
 
-    def __init__(self, names: Sequence[str], edited: Collection[str]) -> None:
+    def __init__(self, names: Sequence[str], edited: Collection[str], whence: Mapping[str, str]) -> None:
         self.names = tuple(names)
         super().__init__(
             f"The code to undo {len(names)} migration{'s' * (len(names) != 1)} is not here; nothing was run.",
             cause="\n".join(
                 f"  {name}: "
                 + ("its file was edited since it was applied" if name in edited else "it is applied, but has no file")
+                + (f"; it came with {whence[name]}" if whence.get(name) else "")
                 for name in names
             ),
-            next_step="Restore the files as they were when they were applied, then run the command again.",
+            next_step=(
+                "Neither the working tree, nor git, nor the vault has the bytes that were applied. "
+                "Restore the files as they were, or fetch the branch, then run the command again."
+            ),
         )
 
 
@@ -217,12 +233,13 @@ def plan(
     pending = (name for name in timeline if name in wanted and name not in in_effect)
     ups = [Step(name, Direction.UP) for name in pending if half is None or name != half.name]
     steps = [*resumed, *downs, *ups]
-    _refuse_missing_code(steps, at_hand, edited)
+    whence = {one.name: one.whence for one in record.applied}
+    _refuse_missing_code(steps, at_hand, edited, whence)
     stays = [name for name in settled if name in wanted]
     clashes = list(_clashes(downs, ups, settled, stays, unrelated))
     _refuse_to_step_over(clashes, at_hand)
     if clashes and order is Order.REWIND:
-        return _rewound(resumed, downs, ups, clashes, settled, at_hand, edited)
+        return _rewound(resumed, downs, ups, clashes, settled, at_hand, edited, whence)
     if clashes and judge is not None and order in (Order.ASK, Order.COMMUTING):
         clashes = list(judge(clashes, settled, [step.name for step in ups]))
     if clashes and order is not Order.APPLY:
@@ -239,7 +256,7 @@ def _refuse_to_step_over(clashes: Sequence[Clash], files: Collection[str]) -> No
 
 def _rewound(
     resumed: Sequence[Step], downs: Sequence[Step], ups: Sequence[Step], clashes: Sequence[Clash],
-    settled: Sequence[str], files: Collection[str], edited: Collection[str],
+    settled: Sequence[str], files: Collection[str], edited: Collection[str], whence: Mapping[str, str],
 ) -> Plan:  # fmt: skip
     """Undo all that was applied since the first that stands in the way; then run everything in file order."""
     first = min(settled.index(name) for clash in clashes for name in clash.over)
@@ -248,7 +265,7 @@ def _rewound(
     down = [Step(name, Direction.DOWN) for name in reversed(settled) if name in going or name in again]
     up = [Step(name, Direction.UP) for name in sorted([*again, *(step.name for step in ups)])]
     steps = (*resumed, *down, *up)
-    _refuse_missing_code(steps, files, edited)
+    _refuse_missing_code(steps, files, edited, whence)
     stays = {name for name in settled if name not in going and name not in again}
     return Plan(steps, tuple(sorted(stays - set(files))))
 
@@ -257,7 +274,9 @@ def _resume(half: HalfDone, wanted: Collection[str]) -> Step:
     return Step(half.name, Direction.UP if half.name in wanted else Direction.DOWN, half)
 
 
-def _refuse_missing_code(steps: Sequence[Step], files: Collection[str], edited: Collection[str]) -> None:
+def _refuse_missing_code(
+    steps: Sequence[Step], files: Collection[str], edited: Collection[str], whence: Mapping[str, str]
+) -> None:
     """A half-done migration may have been edited: mending it is how it gets finished."""
     found = (
         step.name
@@ -265,7 +284,7 @@ def _refuse_missing_code(steps: Sequence[Step], files: Collection[str], edited: 
         if step.name not in files or (step.direction is Direction.DOWN and not step.resumed and step.name in edited)
     )
     if missing := list(dict.fromkeys(found)):
-        raise MissingCodeRefused(missing, [name for name in missing if name in files])
+        raise MissingCodeRefused(missing, [name for name in missing if name in files], whence)
 
 
 def _clashes(
