@@ -58,16 +58,6 @@ def test_a_target_moves_a_database_both_ways(two: Project) -> None:
     assert "shop_item" not in two.tables()
 
 
-def test_going_down_needs_a_yes(two: Project) -> None:
-    two.ok("migrate")
-    done = two.chronomig("migrate", "--to", "zero")
-    assert done.code == 4
-    assert "2 migrations would be undone, and what only they hold is dropped; nothing was run." in done.err
-    assert f"default: {B}" in done.err
-    assert "Add --yes to run it." in done.err
-    assert two.applied() == [A, B]
-
-
 @pytest.mark.core
 def test_a_failure_tells_what_moved_what_failed_and_what_is_left(two: Project) -> None:
     two.migration(C, BROKEN)

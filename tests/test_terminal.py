@@ -107,8 +107,9 @@ def test_going_down_asks_on_a_terminal_and_takes_only_a_yes(shop: Project) -> No
     shop.ok("migrate")
     code, screen = on_a_terminal(shop, "migrate", "--to", "zero", typed="n\n")
     assert code == 4
-    assert "2 migrations would be undone" in screen
-    assert "Continue? [y/N]" in screen
+    assert "default (2 migrations undone):" in screen
+    assert f"{A} (down): table shop_item, 40 rows" in screen
+    assert "Destroy it in 'default'? [y/N]" in screen
     assert "The question was answered with no." in screen
     assert len(shop.applied()) == 2
     code, screen = on_a_terminal(shop, "migrate", "--to", "zero", typed="y\n")
@@ -120,7 +121,7 @@ def test_no_input_never_asks_even_on_a_terminal(shop: Project) -> None:
     shop.ok("migrate")
     code, screen = on_a_terminal(shop, "migrate", "--to", "zero", "--no-input")
     assert code == 4
-    assert "Continue?" not in screen
+    assert "Destroy it" not in screen
 
 
 def test_a_reader_that_goes_away_does_not_stop_a_migration(shop: Project) -> None:
