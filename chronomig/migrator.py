@@ -129,7 +129,7 @@ def refuse_surprise(shown: Journey, now: Journey) -> None:
 def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter: Reporter) -> Iterator[Result]:
     database = journey.database
     states = database.states(journey.record)
-    executor = Executor(database.connection, database.history, states, reporter)
+    executor = Executor(database.connection, database.history, states, reporter, batch=database.set.config.batch)
     sent = {"alias": database.alias, "verbosity": choices.verbosity, "interactive": choices.interactive}
     left = [one.step for one in prepared]
     try:
