@@ -25,7 +25,7 @@ from django.db.models import Field, ForeignKey, Model
 
 from chronomig.batching import Group, Move
 from chronomig.plan import Direction
-from chronomig.state import model_for_schema
+from chronomig.state import Depth, ProjectState, rendering_to
 
 CELLS_PER_ENTRY = 100
 """
@@ -298,15 +298,21 @@ def remake_for(editor: BaseDatabaseSchemaEditor, group: Group, direction: Direct
         return None
     first, last = group.moves[0], group.moves[-1]
     begin, end = (first.before, last.after) if direction is Direction.UP else (first.after, last.before)
-    notes = NoteTaker(editor.connection, model_for_schema(begin, *group.table))
+    notes = NoteTaker(editor.connection, model_in(begin, *group.table))
     for move in group.moves:
         move.run(notes, direction)
     if not notes.is_remade:
         return None
-    model = model_for_schema(end, *group.table)
+    model = model_in(end, *group.table)
     around = look_around(editor.connection, strip_quotes(model._meta.db_table))
     # Dropping a table drops its triggers, which no migration tells of.
     return None if around.own_triggers else Remake(model, notes.order, notes.sources, around)
+
+
+def model_in(state: ProjectState, app_label: str, name: str) -> type[Model]:
+    """Return a model as the schema editor gets it; raise LookupError."""
+    with rendering_to(Depth.DIRECT):
+        return state.apps.get_model(app_label, name)
 
 
 def run_deferred(editor: BaseDatabaseSchemaEditor) -> None:

@@ -239,7 +239,7 @@ def test_random_operations_leave_the_same_schema_and_rows_together_as_one_by_one
 ) -> None:
     monkeypatch.setattr(remaking, "CELLS_PER_ENTRY", cells)
 
-    @settings(max_examples=EXAMPLES or 25, derandomize=not EXAMPLES, deadline=None, database=None)
+    @settings(max_examples=EXAMPLES or 15, derandomize=not EXAMPLES, deadline=None, database=None)
     @given(st.integers(0, 2**32))
     def compare(seed: int) -> None:
         one_by_one, together = (

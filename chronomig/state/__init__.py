@@ -2,26 +2,27 @@
 The state engine: what the models were at one point of the timeline.
 
 All that the rest of chronomig knows of it is here: a :class:`ProjectState`, states derived from it with
-:meth:`~ProjectState.after`, the two calls that run an operation on a database between two states, a model as those
-calls hand it out, whether anybody can tell what an operation does, and states as text.
+:meth:`~ProjectState.after`, the two calls that run an operation on a database between two states, whether anybody can
+tell what an operation does, and states as text.
 """
 
 from chronomig.state.encoding import NotEncodable
-from chronomig.state.operations import is_opaque
+from chronomig.state.operations import Depth, is_opaque, rendering_to
 from chronomig.state.project import ProjectState
-from chronomig.state.running import model_for_schema, run_backwards, run_forwards
+from chronomig.state.running import run_backwards, run_forwards
 from chronomig.state.snapshot import Unusable
 from chronomig.state.snapshot import dump as dump_state
 from chronomig.state.snapshot import load as load_state
 
 __all__ = [
+    "Depth",
     "NotEncodable",
     "ProjectState",
     "Unusable",
     "dump_state",
     "is_opaque",
     "load_state",
-    "model_for_schema",
+    "rendering_to",
     "run_backwards",
     "run_forwards",
 ]

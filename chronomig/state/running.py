@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
-from django.db.models import Model
 
-from chronomig.state.operations import Depth, depth_of, rendering_to, uses_mutators_only
+from chronomig.state.operations import depth_of, rendering_to, uses_mutators_only
 from chronomig.state.project import ProjectState
 
 
@@ -24,12 +23,6 @@ def run_backwards(
     """Undo *operation* on the database; the states are named as for :func:`run_forwards`."""
     with rendering_to(depth_of(operation)):
         operation.database_backwards(app_label, editor, _handed(operation, after), _handed(operation, before))
-
-
-def model_for_schema(state: ProjectState, app_label: str, name: str) -> type[Model]:
-    """Return a model as operations get it that hand it to the schema editor; raise LookupError."""
-    with rendering_to(Depth.DIRECT):
-        return state.apps.get_model(app_label, name)
 
 
 def _handed(operation: Operation, state: ProjectState) -> ProjectState:
