@@ -227,7 +227,7 @@ class Run:
         begun = 0
         batch = self.executor.batch and can_remake(self.connection)
         for group in groups(map(way.move, places), batch=batch):
-            self.operation = in_words(group.moves)
+            self.operation = described(group.moves)
             for one in batches(editor, group, self.one.step.direction):
                 self._tell(one, begun, len(places))
                 begun += len(one.moves)
@@ -236,7 +236,7 @@ class Run:
         return way.end
 
     def _tell(self, batch: Batch, begun: int, total: int) -> None:
-        self.operation = in_words(batch.moves)
+        self.operation = described(batch.moves)
         for number, move in enumerate(batch.moves, begun + 1):
             self.executor.watcher.operation_begins(self.one.step, move.operation.describe(), number, total)
 
@@ -264,7 +264,7 @@ class Run:
         )
 
 
-def in_words(moves: Iterable[Move]) -> str:
+def described(moves: Iterable[Move]) -> str:
     return "; ".join(move.operation.describe() for move in moves)
 
 
