@@ -65,9 +65,17 @@ def project(settings: str | None) -> Project:
     from chronomig.project import open_project
 
     opened = open_project(settings_module=settings)
+    deactivate_translations()
     gc.freeze()
     gc.enable()
     return opened
+
+
+def deactivate_translations() -> None:
+    """As Django's migrate and makemigrations do: what a migration or a receiver writes is in no user's language."""
+    from django.utils import translation
+
+    translation.deactivate_all()
 
 
 def done(code: int) -> None:
