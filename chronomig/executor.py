@@ -66,7 +66,7 @@ class Failed(ExecutionError):
                     None,
                     [
                         f"{operation}:" if operation else "",
-                        f"{type(error).__name__}: {str(error).strip()}",
+                        in_words(error),
                         place,
                     ],
                 )
@@ -76,6 +76,13 @@ class Failed(ExecutionError):
 
     def more(self) -> list[str]:
         return [f"moved in this run: {in_short(self.done)}", f"left: {in_short(self.left)}"]
+
+
+def in_words(error: BaseException) -> str:
+    """Name what went wrong, not that the transaction around it can do no more (SQLite's editor raises that)."""
+    while isinstance(error, transaction.TransactionManagementError) and error.__context__ is not None:
+        error = error.__context__
+    return f"{type(error).__name__}: {str(error).strip()}"
 
 
 def in_short(steps: Sequence[Result | Step]) -> str:
@@ -121,7 +128,7 @@ class Executor:
             yield done[-1]
 
     def _record_failure(self, one: Prepared, run: Run, error: Exception) -> None:
-        detail = f"{run.operation}: {type(error).__name__}: {error}"[:10_000]
+        detail = f"{run.operation}: {in_words(error)}"[:10_000]
         try:
             self.history.write(replace(event_of(one, Kind.FAILED), detail=detail))
         except DatabaseFault:
@@ -138,7 +145,7 @@ def event_of(one: Prepared, kind: Kind, duration_ms: int | None = None) -> Event
     origin = one.loaded.origin
     return Event(
         kind, one.loaded.name, one.step.direction, one.loaded.sha256, origin.key if origin else None,
-        duration_ms=duration_ms,
+        duration_ms=duration_ms, content=one.loaded.content,
     )  # fmt: skip
 
 
