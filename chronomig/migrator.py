@@ -142,7 +142,7 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
     if problem := database.set.shelf.keep(code):
         reporter.remarked(problem)
     states = database.states(journey.record, journey.code)
-    executor = Executor(database.connection, database.history, states, reporter)
+    executor = Executor(database.connection, database.history, states, reporter, batch=database.set.config.batch)
     sent = {"alias": database.alias, "verbosity": choices.verbosity, "interactive": choices.interactive}
     left = [one.step for one in prepared]
     try:
