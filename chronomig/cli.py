@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import chronomig
-from chronomig.config import OutOfOrder
+from chronomig.config import Ghosts, OutOfOrder
 from chronomig.errors import ChronomigError
 
 if TYPE_CHECKING:
@@ -55,6 +55,15 @@ Order = Annotated[
     typer.Option(
         "--out-of-order",
         help="What to do with a pending migration that is older than an applied one.",
+        show_default=False,
+    ),
+]
+
+GhostPolicy = Annotated[
+    Ghosts | None,
+    typer.Option(
+        "--ghosts",
+        help="What to do about migrations that are applied, but not in the tree; ask on a terminal, else keep.",
         show_default=False,
     ),
 ]
@@ -204,6 +213,7 @@ def migrate(
     no_input: NoInput = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo migrations without asking.")] = False,
     out_of_order: Order = None,
+    ghosts: GhostPolicy = None,
     wait: Annotated[
         float | None,
         typer.Option(
@@ -230,6 +240,7 @@ def migrate(
             interactive=not no_input,
             yes=yes,
             out_of_order=out_of_order,
+            ghosts=ghosts,
             wait_seconds=wait,
             json=json,
             verbosity=verbosity,
@@ -244,6 +255,7 @@ def plan(
     steps: Steps = None,
     databases: Databases = None,
     out_of_order: Order = None,
+    ghosts: GhostPolicy = None,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
@@ -258,6 +270,7 @@ def plan(
             before=before,
             steps=steps,
             out_of_order=out_of_order,
+            ghosts=ghosts,
             show_plan=True,
             json=json,
         )
