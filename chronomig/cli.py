@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import chronomig
-from chronomig.config import Order
+from chronomig.config import Ghosts, Order
 from chronomig.errors import ChronomigError
 
 if TYPE_CHECKING:
@@ -74,15 +74,32 @@ AllowDataLossIn = Annotated[
     ),
 ]
 
+GhostPolicy = Annotated[
+    Ghosts | None,
+    typer.Option(
+        "--ghosts",
+        help="What to do about migrations that are applied, but not in the tree; ask on a terminal, else keep.",
+        show_default=False,
+    ),
+]
+
 
 def project(settings: str | None) -> Project:
     """Open the project; what was imported until here stays, so that the collector need not look at it again."""
     from chronomig.project import open_project
 
     opened = open_project(settings_module=settings)
+    deactivate_translations()
     gc.freeze()
     gc.enable()
     return opened
+
+
+def deactivate_translations() -> None:
+    """As Django's migrate and makemigrations do: what a migration or a receiver writes is in no user's language."""
+    from django.utils import translation
+
+    translation.deactivate_all()
 
 
 def done(code: int) -> None:
@@ -212,6 +229,7 @@ def migrate(
     allow_data_loss: AllowDataLoss = False,
     allow_data_loss_in: AllowDataLossIn = None,
     order: OrderPolicy = None,
+    ghosts: GhostPolicy = None,
     wait: Annotated[
         float | None,
         typer.Option(
@@ -239,6 +257,7 @@ def migrate(
             allow_data_loss=allow_data_loss,
             allow_data_loss_in=allow_data_loss_in or [],
             order=order,
+            ghosts=ghosts,
             wait_seconds=wait,
             json=json,
             verbosity=verbosity,
@@ -253,6 +272,7 @@ def plan(
     steps: Steps = None,
     databases: Databases = None,
     order: OrderPolicy = None,
+    ghosts: GhostPolicy = None,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
@@ -267,6 +287,7 @@ def plan(
             before=before,
             steps=steps,
             order=order,
+            ghosts=ghosts,
             show_plan=True,
             json=json,
         )

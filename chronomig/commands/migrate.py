@@ -7,10 +7,11 @@ import sys
 from collections.abc import Sequence
 
 from chronomig import output
+from chronomig.commands.ghosts import decide
 from chronomig.commands.questions import Consent, can_ask, danger_of, guard_data, plan_all
 from chronomig.commands.targets import wanted_from
-from chronomig.config import Order
-from chronomig.errors import ChronomigError
+from chronomig.config import Ghosts, Order
+from chronomig.errors import ChronomigError, UsageError
 from chronomig.executor import Failed, Result
 from chronomig.migrator import Choices, Journey, Wanted, load_journey, migrate
 from chronomig.project import Project
@@ -31,6 +32,7 @@ def run(
     allow_data_loss: bool = False,
     allow_data_loss_in: Sequence[str] = (),
     order: Order | None = None,
+    ghosts: Ghosts | None = None,
     wait_seconds: float | None = None,
     json: bool = False,
     verbosity: int = 1,
@@ -40,6 +42,8 @@ def run(
 
     *wanted* stands in for the three targets where a front door has its own way to say one.
     """
+    has_target = wanted is not None or any(option is not None for option in (to, before, steps))
+    refuse_ghosts_with_target(ghosts, has_target)
     chosen = project.choose_databases(databases)
     choices = Choices(
         wanted=wanted or wanted_from(to, before, steps, chosen),
@@ -51,7 +55,10 @@ def run(
     )
     moves = not (show_plan or check)
     ask = moves and not json and can_ask(interactive=interactive)
-    journeys, choices = plan_all(chosen, choices, command=typed(to, before, steps, databases), ask=ask)
+    records = [(database, database.record()) for database in chosen]
+    if not has_target:
+        choices = decide(records, choices, ghosts or project.config.ghosts, may_ask=ask)
+    journeys, choices = plan_all(records, choices, command=typed(to, before, steps, databases), ask=ask)
     if not moves:
         return _show(journeys, check=check, json=json)
     prepared = [load_journey(journey, fake=fake) for journey in journeys]
@@ -77,6 +84,15 @@ def typed(to: str | None, before: str | None, steps: int | None, databases: Sequ
     options = [(option, str(value)) for option, value in targets if value is not None]
     options += [("--database", alias) for alias in databases]
     return ["chronomig", "migrate", *(part for option in options for part in option)]
+
+
+def refuse_ghosts_with_target(ghosts: Ghosts | None, has_target: bool) -> None:
+    if ghosts is not None and has_target:
+        raise UsageError(
+            "--ghosts has no meaning with a target.",
+            cause="A target says of every migration whether it shall be applied, with or without a file.",
+            next_step="Leave one of them out.",
+        )
 
 
 def _run(journeys: Sequence[Journey], choices: Choices, *, quiet: bool) -> int:

@@ -12,7 +12,7 @@ from chronomig.config import Order
 from chronomig.errors import Refused
 from chronomig.losses import CountedLoss, count_losses
 from chronomig.migrator import Choices, Journey, plan_journey
-from chronomig.plan import OutOfOrderRefused
+from chronomig.plan import OutOfOrderRefused, Record
 from chronomig.preparing import Prepared
 from chronomig.project import Database
 
@@ -25,20 +25,20 @@ def can_ask(*, interactive: bool) -> bool:
 
 
 def plan_all(
-    databases: Sequence[Database], choices: Choices, *, command: Sequence[str], ask: bool
+    records: Sequence[tuple[Database, Record]], choices: Choices, *, command: Sequence[str], ask: bool
 ) -> tuple[list[Journey], Choices]:
     """Plan every database; where the order is refused, ask what to do, or raise what names the ways out."""
     journeys = []
-    for database in databases:
+    for database, record in records:
         try:
-            journeys.append(plan_journey(database, choices))
+            journeys.append(plan_journey(database, choices, record))
         except OutOfOrderRefused as refused:
             refused.offer(shlex.join(command))
             policy = choices.order or database.set.config.order
             if not ask or policy is not Order.ASK:
                 raise
             choices = replace(choices, orders={**choices.orders, database.alias: ask_about_order(database, refused)})
-            journeys.append(plan_journey(database, choices))
+            journeys.append(plan_journey(database, choices, record))
     return journeys, choices
 
 
