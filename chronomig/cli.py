@@ -12,8 +12,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import chronomig
-from chronomig.config import Ghosts, Order
+from chronomig.config import CheckFormat
 from chronomig.errors import ChronomigError
+from chronomig.options import (
+    AllowDataLoss,
+    AllowDataLossIn,
+    Base,
+    Before,
+    Databases,
+    GhostPolicy,
+    Json,
+    NoInput,
+    OrderPolicy,
+    Sets,
+    Settings,
+    Steps,
+    To,
+    Verbosity,
+)
 
 if TYPE_CHECKING:
     from chronomig.project import Project
@@ -26,62 +42,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Settings = Annotated[str | None, typer.Option("--settings", metavar="MODULE", help="Django's settings module.")]
-Databases = Annotated[
-    list[str] | None,
-    typer.Option("--database", metavar="ALIAS", help="A database; can be repeated. All managed ones by default."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Verbosity = Annotated[int, typer.Option("--verbosity", "-v", min=0, max=3, help="0 is quiet, 3 tells most.")]
-NoInput = Annotated[bool, typer.Option("--no-input", "--noinput", help="Never ask.")]
-To = Annotated[
-    str | None,
-    typer.Option(
-        "--to",
-        metavar="TARGET",
-        help="zero, latest, a stamp (14 digits), a UTC date or time, a name or the beginning of one, "
-        "'<app> <upstream name>', or a git ref (a branch, a tag, HEAD~3).",
-    ),
-]
-Before = Annotated[
-    str | None, typer.Option("--before", metavar="TARGET", help="Like --to, without the target itself.")
-]
-Steps = Annotated[
-    int | None, typer.Option("--steps", metavar="N", help="N migrations further, or back when N is negative.")
-]
-OrderPolicy = Annotated[
-    Order | None,
-    typer.Option(
-        "--order",
-        help="What to do with a pending migration that is older than an applied one.",
-        show_default=False,
-    ),
-]
-
-AllowDataLoss = Annotated[
-    bool,
-    typer.Option(
-        "--allow-data-loss", "--yes", "-y", help="Destroy data without asking, but for protected databases."
-    ),
-]
-AllowDataLossIn = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--allow-data-loss-in",
-        metavar="ALIAS",
-        help="Destroy data in this database without asking, also when it is protected; can be repeated.",
-    ),
-]
-
-GhostPolicy = Annotated[
-    Ghosts | None,
-    typer.Option(
-        "--ghosts",
-        help="What to do about migrations that are applied, but not in the tree; ask on a terminal, else keep.",
-        show_default=False,
-    ),
-]
 
 
 def project(settings: str | None) -> Project:
@@ -300,6 +260,39 @@ def status(databases: Databases = None, settings: Settings = None, json: Json = 
     from chronomig.commands import status as command
 
     done(command.run(project(settings), databases=databases or [], json=json))
+
+
+@app.command()
+def check(
+    base: Base = None,
+    sets: Sets = None,
+    format: Annotated[
+        CheckFormat, typer.Option("--format", help="text, or annotations for GitHub.")
+    ] = CheckFormat.TEXT,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Find what should not be merged: clashes with the base, edited files, missing migrations; exit with 3."""
+    from chronomig.commands import check as command
+
+    done(command.run(project(settings), base=base, sets=sets or [], format=format, json=json))
+
+
+@app.command()
+def restamp(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="By default all that only this branch has.")
+    ] = None,
+    base: Base = None,
+    sets: Sets = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be renamed.")] = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Give migrations newer stamps, behind those of the base; refuse what a database or the base has."""
+    from chronomig.commands import restamp as command
+
+    done(command.run(project(settings), names=names or [], base=base, sets=sets or [], dry_run=dry_run, json=json))
 
 
 @app.command()

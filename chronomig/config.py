@@ -35,6 +35,13 @@ class Order(StrEnum):
     """Refuse."""
 
 
+class CheckFormat(StrEnum):
+    """How ``chronomig check`` prints its findings."""
+
+    TEXT = "text"
+    GITHUB = "github"
+
+
 class DatabaseConfig(BaseModel):
     """What holds for one alias."""
 

@@ -164,10 +164,36 @@ class Repository:
         """Return the newest commit that changed the file at *path*, None when there is none."""
         if not path.resolve().is_relative_to(self.top):
             return None
-        inside = path.resolve().relative_to(self.top).as_posix()
-        code, out, _ = self._run("log", "-1", "--format=%H%x00%an", "--", f":(top,literal){inside}")
+        code, out, _ = self._run("log", "-1", "--format=%H%x00%an", "--", f":(top,literal){self.inside(path)}")
         commit, _, author = text_of(out).strip().partition("\0")
         return Change(commit, author) if code == 0 and commit else None
+
+    def parents(self, commit: str) -> list[str]:
+        """Return the full hashes of the parents of *commit*."""
+        return self._done_text("rev-list", "--parents", "-n", "1", checked(commit)).split()[1:]
+
+    def fork(self, one: str, other: str) -> str:
+        """Return the last commit that both have in common; raise GitError when none is in this clone."""
+        code, out, _ = self._run("merge-base", checked(one), checked(other))
+        if code or not out.strip():
+            raise GitError(
+                f"{one[:12]} and {other[:12]} have no commit in common in this clone.",
+                cause="It is shallow." if self.is_shallow() else "Their histories are unrelated.",
+                next_step="Fetch the whole history: git fetch --unshallow, or fetch-depth: 0 in the pipeline.",
+            )
+        return text_of(out).split()[0]
+
+    def tracks(self, path: Path) -> bool:
+        """Whether git knows the file at *path*."""
+        return bool(self._lines("ls-files", "--", f":(top,literal){self.inside(path)}"))
+
+    def move(self, old: Path, new: Path) -> None:
+        """Rename a file that git knows, in the working tree and in the index; raise GitError."""
+        self._done("mv", "--", str(self.top / self.inside(old)), str(self.top / self.inside(new)))
+
+    def inside(self, path: Path) -> str:
+        """Return *path* from the top, with slashes; its last part may be a name that is not there yet."""
+        return (path.parent.resolve() / path.name).relative_to(self.top).as_posix()
 
     # -- trees and contents -----------------------------------------------------------------------------------------
 
@@ -247,6 +273,9 @@ class Repository:
                 )
             except git.GitCommandNotFound as error:
                 raise no_git(error) from error
+
+    def _done_text(self, command: str, *arguments: str) -> str:
+        return text_of(self._done(command, *arguments))
 
     def _lines(self, command: str, *arguments: str) -> list[str]:
         return text_of(self._done(command, *arguments)).splitlines()

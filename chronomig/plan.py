@@ -170,11 +170,10 @@ class OutOfOrderRefused(Refused):
             (f"{command} --order apply", "run it where it stands"),
             (f"{command} --order rewind", "undo what was applied later, run all in order"),
         ]
-        width = max(len(way) for way, _ in ways)
-        lines = [f"{way:<{width}}  # {what}" for way, what in ways]
         if names := [clash.name for clash in self.clashes if clash.direction is Direction.UP]:
-            lines.append(f"# or give {', '.join(names)} a newer stamp, if no database has it")
-        self.next_step = "\n".join(lines)
+            ways.append((f"chronomig restamp {' '.join(names)}", "give it a newer stamp, if nobody else has it"))
+        width = max(len(way) for way, _ in ways)
+        self.next_step = "\n".join(f"{way:<{width}}  # {what}" for way, what in ways)
 
 
 class MissingCodeRefused(Refused):

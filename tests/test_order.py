@@ -77,7 +77,7 @@ def test_what_clashes_is_refused_with_both_operations_files_and_the_reason() -> 
     assert [line.split("  #")[0].rstrip() for line in caught.value.next_step.splitlines()] == [
         "chronomig migrate --order apply",
         "chronomig migrate --order rewind",
-        f"# or give {B} a newer stamp, if no database has it",
+        f"chronomig restamp {B}",
     ]
 
 
