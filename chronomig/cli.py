@@ -301,6 +301,14 @@ def snapshot(
 
 
 @app.command()
+def drift(databases: Databases = None, settings: Settings = None, json: Json = False) -> None:
+    """Compare the schema of each database with what its history says; exit with 3 when they differ."""
+    from chronomig.commands import drift as command
+
+    done(command.run(project(settings), databases=databases or [], json=json))
+
+
+@app.command()
 def history(databases: Databases = None, settings: Settings = None, json: Json = False) -> None:
     """Show every event that a database recorded."""
     from chronomig.commands import history as command
