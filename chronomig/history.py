@@ -36,6 +36,8 @@ class Kind(StrEnum):
 
     STARTED = "started"
     """A migration began where DDL is not transactional."""
+    COLLAPSING = "collapsing"
+    """Several migrations began as one, where no transaction holds them together; the detail has their names."""
     PROGRESS = "progress"
     """One more operation of it is done (up) or undone (down)."""
     APPLIED = "applied"
@@ -152,7 +154,15 @@ class History:
 
     def write(self, event: Event) -> None:
         """Append *event*; the table is there."""
-        self._rows().create(
+        self._row(event).save(using=self.connection.alias, force_insert=True)
+
+    def write_all(self, events: Iterable[Event]) -> None:
+        """Append *events*, in as few statements as there can be."""
+        rows = event_model()._default_manager.using(self.connection.alias)
+        rows.bulk_create([self._row(event) for event in events], batch_size=500)
+
+    def _row(self, event: Event) -> models.Model:
+        return event_model()(
             set_name=self.set_name,
             name=event.name,
             kind=event.kind.value,
@@ -175,9 +185,6 @@ class History:
         with self.connection.cursor() as cursor:
             cursor.execute(f"SELECT {columns} FROM {quote(TABLE)} ORDER BY {quote('id')}")
             return list(cursor.fetchall())
-
-    def _rows(self) -> models.QuerySet[models.Model]:
-        return event_model()._default_manager.using(self.connection.alias)
 
     def _table_names(self) -> list[str]:
         with self.connection.cursor() as cursor:
@@ -220,12 +227,15 @@ def fold(events: Iterable[Event]) -> Record:
                 applied.pop(event.name, None)
             case Kind.STARTED:
                 half = _started(event, half)
+            case Kind.COLLAPSING:
+                half = replace(_started(event, half), together=tuple(event.detail.split("\n")))
             case Kind.PROGRESS if half is not None:
                 half = replace(half, done=event.operation or 0, described=_described(half, event))
             case _:
                 pass
     if half is not None:
-        applied.pop(half.name, None)
+        for name in half.names:
+            applied.pop(name, None)
     return Record(tuple(applied.values()), half, settled)
 
 
@@ -292,3 +302,11 @@ def keep_in_step(connection: BaseDatabaseWrapper, origin: tuple[str, str], direc
         recorder.record_unapplied(*origin)
     elif not recorder.migration_qs.filter(app=origin[0], name=origin[1]).exists():
         recorder.record_applied(*origin)
+
+
+def record_in_step(connection: BaseDatabaseWrapper, origins: Iterable[tuple[str, str]]) -> None:
+    """Record vendored migrations as applied in ``django_migrations``, those that are not there yet."""
+    recorder = MigrationRecorder(connection)
+    there = set(recorder.migration_qs.values_list("app", "name"))
+    rows = [recorder.Migration(app=app, name=name) for app, name in origins if (app, name) not in there]
+    recorder.migration_qs.bulk_create(rows, batch_size=500)

@@ -100,7 +100,7 @@ class Database:
 
     def adoptable(self, record: Record) -> tuple[Applied, ...]:
         """Return the vendored migrations that ``django_migrations`` has and the history does not."""
-        have = {*record.names, record.half_done.name if record.half_done else ""}
+        have = {*record.names, *(record.half_done.names if record.half_done else ())}
         found = origins(entry for entry in self.set.timeline if entry.name not in have)
         if not found:
             return ()
@@ -127,7 +127,7 @@ class Database:
     def plan(self, record: Record, wanted: Iterable[str] | None, out_of_order: OutOfOrder | None = None) -> Plan:
         """Plan the way to *wanted*; None is every file, with what is applied without a file left as it is."""
         timeline = self.set.timeline
-        half = [record.half_done.name] if record.half_done else []
+        half = record.half_done.names if record.half_done else ()
         wanted = frozenset(wanted) if wanted is not None else frozenset((*timeline.names, *record.names, *half))
         down = [one for one in record.applied if one.name not in wanted]
         return plan(

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from chronomig import output
+from chronomig.collapse import Collapse
 from chronomig.commands.targets import wanted_from
 from chronomig.config import OutOfOrder
-from chronomig.errors import ChronomigError, Refused
+from chronomig.errors import ChronomigError, Refused, UsageError
 from chronomig.executor import Failed, Result
 from chronomig.migrator import Choices, Journey, Wanted, load_journey, migrate, plan_journey
 from chronomig.project import Project
@@ -25,6 +26,7 @@ def run(
     wanted: Wanted | None = None,
     show_plan: bool = False,
     fake: bool = False,
+    collapse: Collapse = Collapse.NEVER,
     check: bool = False,
     interactive: bool = True,
     yes: bool = False,
@@ -38,11 +40,18 @@ def run(
 
     *wanted* stands in for the three targets where a front door has its own way to say one.
     """
+    if fake and collapse is Collapse.INSIST:
+        raise UsageError(
+            "--collapse and --fake exclude each other.",
+            cause="A faked migration runs nothing that could be collapsed.",
+            next_step="Leave one of them out.",
+        )
     chosen = project.choose_databases(databases)
     choices = Choices(
         wanted=wanted or wanted_from(to, before, steps, chosen),
         out_of_order=out_of_order,
         fake=fake,
+        collapse=collapse,
         wait_seconds=project.config.database_timeout if wait_seconds is None else wait_seconds,
         verbosity=verbosity,
         interactive=interactive,
@@ -51,7 +60,7 @@ def run(
     if show_plan or check:
         return _show(journeys, check=check, json=json)
     for journey in journeys:
-        load_journey(journey, fake=fake)
+        load_journey(journey, choices)
     ask_about_downs(journeys, yes=yes, interactive=interactive)
     return _run_as_json(journeys, choices) if json else _run(journeys, choices, quiet=verbosity == 0)
 
