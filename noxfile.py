@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import nox
 
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -13,6 +15,8 @@ MATRIX = [
     for python, versions in {"3.11": ["5.2"], "3.12": ["5.2", "6.0", "6.1"], "3.13": ["5.2", "6.0", "6.1"]}.items()
     for django in versions
 ]
+OF_DJANGOS_TESTS = ["docutils", "jinja2", "pillow", "pyyaml", "tblib"]
+"""Without them, some of Django's tests are skipped."""
 MINIMUMS = ["django==5.2", "pydantic==2.10", "typer==0.26.0", "gitpython==3.2.1"]
 
 
@@ -30,6 +34,26 @@ def databases(session: nox.Session, database: str) -> None:
     """Run the tests on one database, which has to be there."""
     session.install("-e", ".[test]")
     session.run("pytest", "-n", "auto", "--db", database, *session.posargs)
+
+
+@nox.session
+def commuting(session: nox.Session) -> None:
+    """Try thousands of random pairs and triples that the analysis of effects calls commuting, both ways round."""
+    session.install("-e", ".[test]")
+    session.run(
+        "pytest", "-n", "auto", "--db", "sqlite,postgresql", "tests/test_effects.py", *session.posargs,
+        env={"CHRONOMIG_TEST_COMMUTING": "100"},
+    )  # fmt: skip
+
+
+@nox.session
+def batching(session: nox.Session) -> None:
+    """Run thousands of random operations on one table of SQLite, together and one by one, both ways."""
+    session.install("-e", ".[test]")
+    session.run(
+        "pytest", "-n", "2", "--db", "sqlite", "tests/test_batching.py", *session.posargs,
+        env={"CHRONOMIG_TEST_BATCHED": "2000"},
+    )  # fmt: skip
 
 
 @nox.session
@@ -62,10 +86,29 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize("django", ["5.2", "6.0", "6.1"])
+def conformance(session: nox.Session, django: str) -> None:
+    """Run Django's own tests with the state engine in its place: --database, --suite, --quick, --parallel N."""
+    session.install("-e", ".[test]", "pip", *OF_DJANGOS_TESTS, f"django~={django}.0")
+    session.run("python", "-m", "tests.conformance", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure side by side with stock Django and the bare SQL: --quick, --full, --fastmig… go to the benchmark."""
     session.install("-e", ".[test]")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("database", ["sqlite", "postgresql", "mariadb"])
+def fuzz(session: nox.Session, database: str) -> None:
+    """Run random histories beside stock Django for an hour; arguments go to the fuzzer."""
+    session.install("-e", ".[test]")
+    seed = [] if "--seed" in session.posargs else ["--seed", str(int(time.time()) * 1000)]
+    session.run(
+        "python", "-m", "tests.fuzz", "--database", database, "--seconds", "3600", "--more", *seed, *session.posargs
+    )
 
 
 @nox.session

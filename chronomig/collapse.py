@@ -17,17 +17,20 @@ from itertools import groupby
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import operations as ops
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.writer import OperationWriter
 
+from chronomig.batching import Move, groups
 from chronomig.errors import ChronomigError, ExecutionError, Refused
-from chronomig.executor import Executor, Failed, Result, event_of, in_short, run_deferred
+from chronomig.executor import Executor, Failed, Result, described, event_of, in_short, in_words
 from chronomig.history import TABLE, Event, Kind, record_in_step
 from chronomig.plan import Direction
 from chronomig.preparing import Prepared
 from chronomig.reduction import Change, Reduction
-from chronomig.state import is_opaque, run_forwards
+from chronomig.remaking import batches, can_remake, run_deferred
+from chronomig.state import is_opaque
 
 TABLES_IN_ONE_TRANSACTION = 250
 """PostgreSQL locks whatever a transaction makes, and has room for about 6400 locks by default."""
@@ -68,7 +71,7 @@ class FailedTogether(Failed):
         ExecutionError.__init__(
             self,
             f"{in_short([one.step for one in group])}, run as one, were not applied.",
-            cause=f"{operation}:\n{type(error).__name__}: {str(error).strip()}\n"
+            cause=f"{operation}:\n{in_words(error)}\n"
             "Operations before it are done and recorded; the next run goes on there.",
             next_step="Mend the cause, then run the same command again, or begin again with an empty database. "
             "See chronomig status.",
@@ -135,7 +138,9 @@ def run_together(
             raise FailedTogether(group, error, done, behind, run.operation) from error
         executor.states.cut(before)
         one_by_one = in_short([one.step for one in group])
-        executor.watcher.remarked(f"Run one by one: {one_by_one}; as one they failed: {run.operation}: {error}")
+        executor.watcher.remarked(
+            f"Run one by one: {one_by_one}; as one they failed: {run.operation}: {in_words(error)}"
+        )
         return None
 
 
@@ -168,16 +173,7 @@ class RunTogether:
             names = "\n".join(one.step.name for one in self.group)
             self.history.write(Event(Kind.COLLAPSING, self.group[0].step.name, operation=0, detail=names))
         with self.connection.schema_editor(atomic=not stepwise) as editor:
-            for number, change in enumerate(self._changes(), 1):
-                self.operation = change.operation.describe()
-                if self.resumed is not None and number <= self.resumed.done:
-                    self._check_unchanged(change, self.resumed.described[number - 1 : number])
-                    continue
-                with self._transaction():
-                    run_forwards(change.operation, change.app_label, editor, change.before, change.after)
-                    run_deferred(editor)
-                    if stepwise:
-                        self._record_progress(number, change)
+            self._run(editor)
             if not stepwise:
                 results = self._record(began)
         if stepwise:
@@ -185,6 +181,25 @@ class RunTogether:
                 results = self._record(began)
         self.executor.in_pieces = False
         return results
+
+    def _run(self, editor: BaseDatabaseSchemaEditor) -> None:
+        batch = self.executor.batch and can_remake(self.connection)
+        for group in groups(self._moves(), batch=batch):
+            for one in batches(editor, group, Direction.UP):
+                self.operation = described(one.moves)
+                with self._transaction():
+                    one.run(editor, Direction.UP)
+                    run_deferred(editor)
+                    if self.stepwise:
+                        self._record_progress(one.moves)
+
+    def _moves(self) -> Iterator[Move]:
+        """Yield the reduced operations that are left to do."""
+        for number, change in enumerate(self._changes(), 1):
+            if self.resumed is None or number > self.resumed.done:
+                yield Move(*change, number)
+            else:
+                self._check_unchanged(change, self.resumed.described[number - 1 : number])
 
     def _changes(self) -> Iterator[Change]:
         """Yield the reduced operations, and keep the states after each migration."""
@@ -201,16 +216,18 @@ class RunTogether:
         own = self.stepwise and self.connection.features.can_rollback_ddl
         return transaction.atomic(self.connection.alias) if own else nullcontext()
 
-    def _record_progress(self, number: int, change: Change) -> None:
+    def _record_progress(self, moves: Sequence[Move]) -> None:
         name = self.group[0].step.name
-        self.history.write(Event(Kind.PROGRESS, name, operation=number, detail=described(change)))
+        self.history.write_all(
+            Event(Kind.PROGRESS, name, operation=move.number, detail=fingerprint(move)) for move in moves
+        )
 
     def _check_unchanged(self, change: Change, recorded: Sequence[str]) -> None:
         """What is recorded as done must still be what the files lead to."""
-        if list(recorded) != [described(change)]:
+        if list(recorded) != [fingerprint(change)]:
             raise Refused(
                 f"{in_short([one.step for one in self.group])}, run as one, are half done; files were edited since.",
-                cause=f"  done: {', '.join(recorded) or 'nothing'}\n  now:  {described(change)}",
+                cause=f"  done: {', '.join(recorded) or 'nothing'}\n  now:  {fingerprint(change)}",
                 next_step="Restore the files as they were, or begin again with an empty database.",
             )
 
@@ -221,13 +238,14 @@ class RunTogether:
         times = [None] * (len(self.group) - 1) + [whole]
         events = [event_of(one, Kind.APPLIED, took) for one, took in zip(self.group, times, strict=True)]
         self.history.write_all(events)
-        if origins := [one.loaded.origin.key for one in self.group if one.loaded.origin]:
-            record_in_step(self.connection, origins)
+        origins = [one.loaded.origin for one in self.group if one.loaded.origin]
+        if origins:
+            record_in_step(self.connection, {key for one in origins for key in (one.key, *one.replaced)})
         steps = zip(self.group, times, strict=True)
         return [Result(one.step.name, Direction.UP, Kind.APPLIED, took) for one, took in steps]
 
 
-def described(change: Change) -> str:
+def fingerprint(change: Change | Move) -> str:
     """Describe a reduced operation so that another one is noticed, as far as Django can write it."""
     description = change.operation.describe()
     try:

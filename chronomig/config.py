@@ -38,6 +38,8 @@ class SetConfig(BaseModel):
     """The order policy of this set, see :class:`OutOfOrder`."""
     snapshots: bool = True
     """Whether states are read from snapshots, and written as such after a run that had to load many files."""
+    batch: bool = True
+    """Whether consecutive operations on one table are done together, where that is quicker (SQLite)."""
 
 
 class Config(BaseModel):

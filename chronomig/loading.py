@@ -11,8 +11,8 @@ import ast
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +27,8 @@ from chronomig.timeline import Entry
 
 Labelled = tuple[str, Operation]
 """(app label, operation)"""
+Key = tuple[str, str]
+"""(app label, upstream name)"""
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,33 @@ class Origin:
     version: str
     sha256: str
     """Of the upstream text, as it was copied."""
+    package: str = ""
+    """The package that the upstream module stood in."""
+    replaces: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What a squash stands for: {"app.name": the same of that one, where it is a squash too}."""
+    squashes: tuple[str, ...] = ()
+    """The squashes, as "app.name", that stand for it and others."""
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> Key:
         return self.app, self.name
+
+    @property
+    def replaced(self) -> frozenset[Key]:
+        """All that it stands for, squashes of squashes included."""
+        return frozenset(keys_in(self.replaces))
+
+
+def key_of(text: str) -> Key:
+    """Return the key of "app.name"."""
+    app, _, name = text.partition(".")
+    return app, name
+
+
+def keys_in(tree: Mapping[str, Any]) -> Iterator[Key]:
+    for text, below in tree.items():
+        yield key_of(text)
+        yield from keys_in(below)
 
 
 @dataclass(frozen=True)
@@ -57,6 +82,10 @@ class Loaded:
     source: Migration | DjangoMigration
     inserted: tuple[tuple[int, Labelled], ...] = ()
     """What pre_migrate receivers added for this run: (after how many operations, what)."""
+    touches: tuple[str, ...] | None = None
+    """What the file declares of its code and SQL; None is anything."""
+    content: bytes = field(default=b"", repr=False)
+    """The bytes of the file."""
 
     @property
     def overrides_execution(self) -> bool:
@@ -84,7 +113,7 @@ class Loader:
         """Return the migration in *entry*; raise LoadError, TimelineError."""
         key = entry.name, entry.sha256
         if key not in self._loaded:
-            self._loaded[key] = load(entry, self.set_name)
+            self._loaded[key] = replace(load(entry, self.set_name), content=entry.source)
         return self._loaded[key]
 
     def load_all(self, entries: Iterable[Entry]) -> list[Loaded]:
@@ -109,7 +138,8 @@ def load(entry: Entry, set_name: str) -> Loaded:
         )
     if issubclass(found, DjangoMigration):
         return _load_vendored(entry, found, origin)
-    return Loaded(entry.name, entry.sha256, _own_operations(entry, found), found.atomic, None, found())
+    operations = _own_operations(entry, found)
+    return Loaded(entry.name, entry.sha256, operations, found.atomic, None, found(), touches=_touches(entry, found))
 
 
 def _load_vendored(entry: Entry, found: type[DjangoMigration], origin: Origin | None) -> Loaded:
@@ -144,11 +174,28 @@ def _own_operations(entry: Entry, found: type[Migration]) -> tuple[Labelled, ...
     return tuple(found.operations)
 
 
+TOUCH_PATTERN = re.compile(r"\w+\.\w+(\.\w+)?")
+
+
+def _touches(entry: Entry, found: type[Migration]) -> tuple[str, ...] | None:
+    touches = found.touches
+    if touches is None:
+        return None
+    wrong = [text for text in touches if not isinstance(text, str) or not TOUCH_PATTERN.fullmatch(text)]
+    if isinstance(touches, str) or wrong:
+        raise LoadError(
+            f"{entry.path}: touches holds {(touches if isinstance(touches, str) else wrong[0])!r}.",
+            cause="touches is a list of 'app.Model' and 'app.Model.field', or None for anything.",
+            next_step='Write it as touches = ["shop.Order", "shop.Item.price"].',
+        )
+    return tuple(touches)
+
+
 def execute(entry: Entry, set_name: str, origin: Origin | None) -> ModuleType:
     """Execute *entry*'s file in a module of its own, which is not importable by others."""
     module = ModuleType(f"project_migrations.{set_name}.{entry.name}")
     module.__file__ = str(entry.path)
-    if origin is not None and (package := upstream_package(origin.app)):
+    if origin is not None and (package := upstream_package(origin.app) or origin.package):
         module.__package__ = package
         module.__name__ = f"{package}.{origin.name}"
     try:
@@ -200,19 +247,31 @@ def read_origin(entry: Entry) -> Origin | None:
     except (ValueError, SyntaxError, TypeError) as error:
         raise LoadError(
             f"{entry.path}: its ORIGIN cannot be read.",
-            cause=f"It is one literal with the keys {', '.join(field.name for field in fields(Origin))}: {error}",
+            cause=f"It is one literal with the keys {', '.join(one.name for one in fields(Origin))}: {error}",
             next_step="Restore the line as makemigrations wrote it.",
         ) from error
 
 
-def _only_known(values: Mapping[str, Any]) -> dict[str, str]:
-    return {field.name: str(values[field.name]) for field in fields(Origin) if field.name in values}
+def _only_known(values: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {one.name: str(values[one.name]) for one in fields(Origin) if one.name in values}
+    return found | {"replaces": dict(values.get("replaces", {})), "squashes": tuple(values.get("squashes", ()))}
 
 
-def origins(entries: Iterable[Entry]) -> dict[tuple[str, str], str]:
+def origins(entries: Iterable[Entry]) -> dict[Key, str]:
     """Return (app label, upstream name) -> name for the vendored files among *entries*; reads, runs nothing."""
+    return {origin.key: name for name, origin in origins_in(entries).items()}
+
+
+def origins_in(entries: Iterable[Entry]) -> dict[str, Origin]:
+    """Return name -> origin for the vendored files among *entries*; reads, runs nothing."""
     found = ((entry.name, read_origin(entry)) for entry in entries)
-    return {origin.key: name for name, origin in found if origin is not None}
+    return {name: origin for name, origin in found if origin is not None}
+
+
+def place_in_graph(loaded: Loaded) -> tuple[list[Key], list[Key]]:
+    """Return what a vendored migration says it stands on, and what it says has to come after it."""
+    after, before = (getattr(loaded.source, name, ()) for name in ("dependencies", "run_before"))
+    return [(app, name) for app, name in after], [(app, name) for app, name in before]
 
 
 def put_on_path(folders: Iterable[str]) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from django.db import Error as DatabaseFault
 
 from chronomig import collapse
+from chronomig.adoption import MisfitRefused
 from chronomig.collapse import Collapse, NotEmptyRefused, tables_there
 from chronomig.config import OutOfOrder
 from chronomig.errors import Interrupted, Refused
 from chronomig.executor import Executor, Result, Watcher
 from chronomig.folding import States
+from chronomig.gitrepo import Head
 from chronomig.history import Event, Kind, unreachable
 from chronomig.interrupts import stopping_at_an_edge
 from chronomig.lock import Holder, locked
@@ -23,10 +26,12 @@ from chronomig.plan import Applied, Plan, Record, Step
 from chronomig.preparing import Prepared, prepare
 from chronomig.project import Database
 from chronomig.signals import send_post_migrate, send_pre_migrate
+from chronomig.sources import Code
 from chronomig.state import ProjectState, is_opaque
+from chronomig.timeline import Timeline
 
-Wanted = Callable[[Database, Record], Collection[str] | None]
-"""What a database shall have; None is everything that has a file."""
+Wanted = Callable[[Database, Record], Collection[str] | Timeline | None]
+"""What a database shall have: names of its timeline, all of another timeline, or (None) everything with a file."""
 
 
 class Reporter(Watcher, Protocol):
@@ -50,6 +55,7 @@ class Journey:
     database: Database
     record: Record
     plan: Plan
+    code: Code
     adoptable: tuple[Applied, ...]
 
     @property
@@ -74,16 +80,19 @@ class Choices:
 def plan_journey(database: Database, choices: Choices) -> Journey:
     """Plan, reading only; raise what refuses a plan."""
     record = database.record()
-    wanted = choices.wanted(database, record)
+    if misfits := database.adoption(record).misfits:
+        raise MisfitRefused(database.alias, misfits)
+    code = database.code(record, choices.wanted(database, record))
     adoptable = tuple(one for one in record.applied if one.how == Kind.ADOPTED and one.at is None)
-    return Journey(database, record, database.plan(record, wanted, choices.out_of_order), adoptable)
+    return Journey(database, record, database.plan(record, code, choices.out_of_order), code, adoptable)
 
 
 def load_journey(journey: Journey, choices: Choices) -> list[Prepared]:
     """Load the code of the plan, so that what cannot run is refused before anything does."""
     if choices.collapse is Collapse.INSIST:
         refuse_unless_empty(journey)
-    return prepare(journey.plan, journey.database.set.load, fake=choices.fake)
+    entries, loader = journey.code.entries, journey.database.set.loader
+    return prepare(journey.plan, lambda name: loader.load(entries[name]), fake=choices.fake)
 
 
 def refuse_unless_empty(journey: Journey) -> None:
@@ -152,8 +161,12 @@ def refuse_surprise(shown: Journey, now: Journey) -> None:
 
 def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter: Reporter) -> Iterator[Result]:
     database = journey.database
-    states = database.states(journey.record)
-    executor = Executor(database.connection, database.history, states, reporter)
+    database.history.head = partial(head_of, journey)
+    code = (journey.code.entries[one.step.name] for one in prepared if one.is_up)
+    if problem := database.set.shelf.keep(code):
+        reporter.remarked(problem)
+    states = database.states(journey.record, journey.code)
+    executor = Executor(database.connection, database.history, states, reporter, batch=database.set.config.batch)
     sent = {"alias": database.alias, "verbosity": choices.verbosity, "interactive": choices.interactive}
     left = [one.step for one in prepared]
     try:
@@ -168,7 +181,8 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
             send_post_migrate(signal_plan, state=states.current, changed=changed, **sent)  # type: ignore[arg-type]
             database.history.ensure_table()
             database.history.write(Event(Kind.SETTLED, ""))
-            _keep_snapshot(database, states, moved=len(prepared))
+            if journey.record.applied:  # a database that is made anew is often thrown away again
+                _keep_snapshot(journey, states, moved=len(prepared))
             for remark in database.set.snapshots.remarks if choices.verbosity >= 2 else ():
                 reporter.remarked(remark)
     except KeyboardInterrupt:
@@ -183,13 +197,18 @@ def _execute(
     return collapse.execute(executor, prepared, may_collapse(journey, choices))
 
 
-def _keep_snapshot(database: Database, states: States, moved: int) -> None:
+def head_of(journey: Journey) -> Head:
+    """Return the branch and commit that the run's code comes from: what is checked out, or the ref that was named."""
+    target, head = journey.code.target, journey.database.set.shelf.head()
+    return replace(head, branch=target.branch, commit=target.commit) if target.commit else head
+
+
+def _keep_snapshot(journey: Journey, states: States, moved: int) -> None:
     """Spare the next run what this one had to load; what goes wrong is a remark of the snapshots."""
-    one = database.set
+    one = journey.database.set
     names, state = states.checkpoint
-    known = all(name in one.timeline.by_name for name in names)
-    if one.config.snapshots and known and names and states.folded + moved >= WORTH_A_SNAPSHOT:
-        one.snapshots.write_quietly(one.contents(names), state)
+    if one.config.snapshots and names and states.folded + moved >= WORTH_A_SNAPSHOT:
+        one.snapshots.write_quietly(one.contents(names, journey.code.entries), state)
 
 
 def _apps_to_look_at(

@@ -7,10 +7,11 @@ statement runs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from chronomig.config import OutOfOrder
 from chronomig.errors import ChronomigError, Refused
@@ -33,6 +34,16 @@ class Applied:
     duration_ms: int | None = None
     origin: tuple[str, str] | None = None
     """(app label, upstream name) of a vendored migration."""
+    blob: str = ""
+    """What git calls its bytes."""
+    branch: str = ""
+    commit: str = ""
+    """What was checked out when it was applied."""
+
+    @property
+    def whence(self) -> str:
+        """Branch and commit that it came with, as far as they are known."""
+        return " ".join(filter(None, [self.branch, self.commit[:12]]))
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,8 @@ class HalfDone:
     described: tuple[str, ...] = ()
     """What those operations said of themselves, to notice a file that was edited since."""
     at: datetime | None = None
+    blob: str = ""
+    """What git calls its bytes."""
     together: tuple[str, ...] = ()
     """All that ran as one with it (``migrate --collapse``), it included: *done* counts their reduced operations."""
 
@@ -133,16 +146,20 @@ class OutOfOrderRefused(Refused):
 class MissingCodeRefused(Refused):
     """A migration has to go down, and its code is not here."""
 
-    def __init__(self, names: Sequence[str], edited: Collection[str]) -> None:
+    def __init__(self, names: Sequence[str], edited: Collection[str], whence: Mapping[str, str]) -> None:
         self.names = tuple(names)
         super().__init__(
             f"The code to undo {len(names)} migration{'s' * (len(names) != 1)} is not here; nothing was run.",
             cause="\n".join(
                 f"  {name}: "
                 + ("its file was edited since it was applied" if name in edited else "it is applied, but has no file")
+                + (f"; it came with {whence[name]}" if whence.get(name) else "")
                 for name in names
             ),
-            next_step="Restore the files as they were when they were applied, then run the command again.",
+            next_step=(
+                "Neither the working tree, nor git, nor the vault has the bytes that were applied. "
+                "Restore the files as they were, or fetch the branch, then run the command again."
+            ),
         )
 
 
@@ -169,14 +186,19 @@ def plan(
     *,
     out_of_order: OutOfOrder = OutOfOrder.FAIL,
     edited: Collection[str] = (),
+    elsewhere: Collection[str] = (),
+    unrelated: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> Plan:
     """
     Return the steps that make what is applied equal to *wanted*.
 
-    *timeline* holds the names of the files, in order; *edited* the applied names whose file has other bytes now.
+    *timeline* holds the names of the files, in order; *edited* the applied names whose file has other bytes now;
+    *elsewhere* the names that are not in the timeline, but whose code is at hand; *unrelated* the applied names that
+    do not stand on a pending one, whatever the order of the files.
     Raise OutOfOrderRefused, MissingCodeRefused, or UnknownWanted.
     """
     files, wanted, applied = set(timeline), set(wanted), record.names
+    at_hand = files.union(elsewhere)
     half = record.half_done
     begun = set(half.names) if half else set()
     settled = [name for name in applied if name not in begun]
@@ -188,11 +210,11 @@ def plan(
     pending = (name for name in timeline if name in wanted and name not in in_effect)
     ups = [Step(name, Direction.UP) for name in pending if name not in begun]
     steps = [*resumed, *downs, *ups]
-    _refuse_missing_code(steps, files, edited)
+    _refuse_missing_code(steps, at_hand, edited, {one.name: one.whence for one in record.applied})
     stays = [name for name in settled if name in wanted]
-    clashes = list(_clashes(downs, ups, settled, stays))
+    clashes = list(_clashes(downs, ups, settled, stays, unrelated))
     stepped_over = [
-        clash for clash in clashes if clash.direction is Direction.DOWN and not files.issuperset(clash.over)
+        clash for clash in clashes if clash.direction is Direction.DOWN and not at_hand.issuperset(clash.over)
     ]
     if stepped_over or (clashes and out_of_order is OutOfOrder.FAIL):
         raise OutOfOrderRefused(stepped_over or clashes)
@@ -207,7 +229,9 @@ def _resume(half: HalfDone, wanted: Collection[str]) -> list[Step]:
     return [Step(name, Direction.UP, half) for name in half.together]
 
 
-def _refuse_missing_code(steps: Sequence[Step], files: Collection[str], edited: Collection[str]) -> None:
+def _refuse_missing_code(
+    steps: Sequence[Step], files: Collection[str], edited: Collection[str], whence: Mapping[str, str]
+) -> None:
     """A half-done migration may have been edited: mending it is how it gets finished."""
     missing = [
         step.name
@@ -215,11 +239,15 @@ def _refuse_missing_code(steps: Sequence[Step], files: Collection[str], edited: 
         if step.name not in files or (step.direction is Direction.DOWN and not step.resumed and step.name in edited)
     ]
     if missing:
-        raise MissingCodeRefused(missing, [name for name in missing if name in files])
+        raise MissingCodeRefused(missing, [name for name in missing if name in files], whence)
 
 
 def _clashes(
-    downs: Sequence[Step], ups: Sequence[Step], settled: Sequence[str], stays: Sequence[str]
+    downs: Sequence[Step],
+    ups: Sequence[Step],
+    settled: Sequence[str],
+    stays: Sequence[str],
+    unrelated: Mapping[str, Collection[str]],
 ) -> Iterator[Clash]:
     """Yield what moves under a migration that stays: applied later (downs), or later in file order (ups)."""
     staying = set(stays)
@@ -231,8 +259,9 @@ def _clashes(
             yield Clash(step.name, Direction.DOWN, tuple(later))
     newest = max(stays, default="")
     for step in ups:
-        if step.name < newest:
-            yield Clash(step.name, Direction.UP, tuple(sorted(name for name in stays if name > step.name)))
+        free = set(unrelated.get(step.name, ()))
+        if step.name < newest and (over := sorted(name for name in stays if name > step.name and name not in free)):
+            yield Clash(step.name, Direction.UP, tuple(over))
 
 
 def explain(clash: Clash) -> str:

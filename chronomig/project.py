@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,15 +23,28 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig import config as configuration
+from chronomig.adoption import Adoption, Ancestry, Needs, weigh
 from chronomig.config import Config, OutOfOrder, SetConfig
 from chronomig.errors import ConfigError, UsageError, did_you_mean
 from chronomig.folding import States
 from chronomig.history import Event, History, Kind, django_applied
-from chronomig.loading import Loaded, Loader, origins, put_on_path
+from chronomig.loading import (
+    Key,
+    Loaded,
+    Loader,
+    Origin,
+    origins,
+    origins_in,
+    place_in_graph,
+    put_on_path,
+    read_origin,
+)
 from chronomig.plan import Applied, Plan, Record, plan
 from chronomig.snapshots import Snapshots
+from chronomig.sources import Code, Shelf, edited
 from chronomig.target import Known
-from chronomig.timeline import Timeline, read_timeline
+from chronomig.timeline import Entry, Timeline, read_timeline
+from chronomig.trees import Trees
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,9 @@ class MigrationSet:
     name: str
     directory: Path
     config: SetConfig
+    trees: Trees
+    may_be_missing: bool = False
+    """Whether a directory that is not there is an empty one, for those who are about to write into it."""
 
     @property
     def aliases(self) -> tuple[str, ...]:
@@ -49,7 +65,14 @@ class MigrationSet:
     @cached_property
     def timeline(self) -> Timeline:
         """The migrations on the disk; raise TimelineError."""
+        if self.may_be_missing and not self.directory.is_dir():
+            return Timeline(self.name, self.directory)
         return read_timeline(self.directory, self.name, now=datetime.now(UTC))
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """Where code is found that the disk does not have."""
+        return Shelf(self.trees)
 
     @cached_property
     def loader(self) -> Loader:
@@ -63,19 +86,27 @@ class MigrationSet:
     def snapshots(self) -> Snapshots:
         return Snapshots(self.directory.parent / ".snapshots" / self.name)
 
-    def contents(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Yield (name, sha256 of its file) of each of *names*."""
-        return ((name, self.timeline.by_name[name].sha256) for name in names)
+    def contents(self, names: Iterable[str], entries: Mapping[str, Entry] | None = None) -> Iterator[tuple[str, str]]:
+        """Yield (name, sha256 of its file) of each of *names*; *entries* stand in for the files on the disk."""
+        there = self.timeline.by_name if entries is None else entries
+        return ((name, there[name].sha256) for name in names)
 
-    def states(self, names: Sequence[str]) -> States:
+    def states(self, names: Sequence[str], entries: Mapping[str, Entry] | None = None) -> States:
         """Return the states along *names*, from snapshots as far as there are any."""
-        stored = self.snapshots.known(self.contents(names)) if self.config.snapshots else {}
-        return States(names, self.load, stored)
+        there = self.timeline.by_name if entries is None else entries
+        stored = self.snapshots.known(self.contents(names, there)) if self.config.snapshots else {}
+        return States(names, lambda name: self.loader.load(there[name]), stored)
 
     @cached_property
-    def origins(self) -> Mapping[tuple[str, str], str]:
+    def origins(self) -> Mapping[Key, str]:
         """(app label, upstream name) -> name, of every vendored file."""
         return origins(self.timeline)
+
+    def origin(self, name: str) -> Origin:
+        """Return where the vendored file *name* came from."""
+        found = read_origin(self.timeline.by_name[name])
+        assert found is not None
+        return found
 
 
 class Database:
@@ -91,24 +122,25 @@ class Database:
 
     @cached_property
     def history(self) -> History:
-        return History(self.connection, self.set.name)
+        return History(self.connection, self.set.name, self.set.shelf.head)
 
     def record(self) -> Record:
         """Return what is applied, with what the next migrate will adopt at the head."""
         record = self.history.read()
         return replace(record, applied=(*self.adoptable(record), *record.applied))
 
+    def adoption(self, record: Record) -> Adoption:
+        """Return what ``django_migrations`` has of the vendored files that the history does not have."""
+        have = {*record.names, *(record.half_done.names if record.half_done else ())}
+        found = origins_in(entry for entry in self.set.timeline if entry.name not in have)
+        return weigh(found, django_applied(self.connection) if found else ())
+
     def adoptable(self, record: Record) -> tuple[Applied, ...]:
         """Return the vendored migrations that ``django_migrations`` has and the history does not."""
-        have = {*record.names, *(record.half_done.names if record.half_done else ())}
-        found = origins(entry for entry in self.set.timeline if entry.name not in have)
-        if not found:
-            return ()
-        recorded = django_applied(self.connection)
+        files = self.set.timeline.by_name
         return tuple(
-            Applied(name, self.set.timeline.by_name[name].sha256, Kind.ADOPTED.value, origin=origin)
-            for origin, name in found.items()
-            if origin in recorded
+            Applied(name, files[name].sha256, Kind.ADOPTED.value, origin=self.set.origin(name).key)
+            for name in self.adoption(record).names
         )
 
     def adopt(self) -> tuple[Applied, ...]:
@@ -116,40 +148,58 @@ class Database:
         adoptable = self.adoptable(self.history.read())
         if adoptable:
             self.history.ensure_table()
-        for one in adoptable:
-            self.history.write(Event(Kind.ADOPTED, one.name, sha256=one.sha256, origin=one.origin))
+        files = self.set.timeline.by_name
+        self.history.write_all(
+            Event(Kind.ADOPTED, one.name, sha256=one.sha256, origin=one.origin, content=files[one.name].source)
+            for one in adoptable
+        )
         return adoptable
 
     def known(self, record: Record, text: str) -> Known:
         """Return what a target can refer to; the files are read only for a target with an app label."""
         return Known.of(self.set.timeline.names, record, self.set.origins if " " in text else {})
 
-    def plan(self, record: Record, wanted: Iterable[str] | None, out_of_order: OutOfOrder | None = None) -> Plan:
-        """Plan the way to *wanted*; None is every file, with what is applied without a file left as it is."""
-        timeline = self.set.timeline
+    def code(self, record: Record, wanted: Iterable[str] | Timeline | None) -> Code:
+        """Return the code for the way to *wanted*; None is every file, and what has none stays."""
+        files = self.set.timeline
+        if isinstance(wanted, Timeline):
+            return Code(files, wanted, record, frozenset(wanted.names), self.set.shelf)
         half = record.half_done.names if record.half_done else ()
-        wanted = frozenset(wanted) if wanted is not None else frozenset((*timeline.names, *record.names, *half))
-        down = [one for one in record.applied if one.name not in wanted]
+        everything = (*files.names, *record.names, *half)
+        return Code(files, files, record, frozenset(everything if wanted is None else wanted), self.set.shelf)
+
+    def plan(self, record: Record, code: Code, out_of_order: OutOfOrder | None = None) -> Plan:
+        """Plan the way to what *code* was collected for."""
         return plan(
-            timeline.names,
+            code.target.names,
             record,
-            wanted,
+            code.wanted,
             out_of_order=out_of_order or self.set.config.out_of_order,
-            edited=self.edited(down),
+            edited=code.edited,
+            elsewhere=code.elsewhere,
+            unrelated=self.unrelated(record, code),
         )
+
+    def unrelated(self, record: Record, code: Code) -> Mapping[str, Collection[str]]:
+        """Return {pending file: adopted ones that do not stand on it}, where Django's order was another one."""
+        adopted = [one.name for one in record.applied if one.how == Kind.ADOPTED and one.name in code.wanted]
+        have, newest = set(record.names), max(adopted, default="")
+        late = [name for name in code.target.names if name < newest and name in code.wanted and name not in have]
+        if not late:
+            return {}
+        found = origins_in(code.target)
+        loaded = {name: self.set.loader.load(code.target.by_name[name]) for name in found}
+        ancestry = Ancestry(found, {name: Needs(*place_in_graph(one)) for name, one in loaded.items()})
+        return {name: [one for one in adopted if name not in ancestry.of(one)] for name in late}
 
     def edited(self, applied: Iterable[Applied]) -> frozenset[str]:
         """Return those of *applied* whose file holds other bytes than when it was applied."""
-        files = self.set.timeline.by_name
-        return frozenset(
-            one.name for one in applied if one.name in files and one.sha256 and files[one.name].sha256 != one.sha256
-        )
+        return edited(self.set.timeline, applied)
 
-    def states(self, record: Record) -> States:
-        """Return the states of this database; applied migrations without a file are left out."""
-        files = self.set.timeline.by_name
-        names = [one.name for one in record.applied if one.name in files]
-        return self.set.states(names)
+    def states(self, record: Record, code: Code | None = None) -> States:
+        """Return the states of this database; applied migrations whose code is nowhere are left out."""
+        entries = self.set.timeline.by_name if code is None else code.entries
+        return self.set.states([one.name for one in record.applied if one.name in entries], entries)
 
 
 class Project:
@@ -167,7 +217,11 @@ class Project:
     def sets(self) -> Mapping[str, MigrationSet]:
         """Every set by name; raise ConfigError."""
         resolved = configuration.resolve_sets(self.config, real_aliases())
-        return {name: MigrationSet(name, self.directory / name, one) for name, one in resolved.items()}
+        return {name: MigrationSet(name, self.directory / name, one, self.trees) for name, one in resolved.items()}
+
+    @cached_property
+    def trees(self) -> Trees:
+        return Trees(self.root, self.config.directory)
 
     @cached_property
     def databases(self) -> Mapping[str, Database]:
@@ -210,10 +264,10 @@ class Project:
         """Return the labels of the apps that are the project's own: configured, or found below its root."""
         if self.config.own_apps is not None:
             return frozenset(self.config.own_apps)
-        return frozenset(app.label for app in apps.get_app_configs() if self._is_own(Path(app.path)))
+        return frozenset(app.label for app in apps.get_app_configs() if self.is_own(Path(app.path)))
 
-    def _is_own(self, path: Path) -> bool:
-        """A virtual environment below the root is not the project's own code."""
+    def is_own(self, path: Path) -> bool:
+        """Whether code is the project's own; a virtual environment below the root is not."""
         path = path.resolve()
         inside = path.is_relative_to(self.root.resolve())
         return inside and not {"site-packages", "dist-packages"} & set(path.parts)

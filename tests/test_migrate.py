@@ -91,6 +91,22 @@ def test_a_failure_tells_what_moved_what_failed_and_what_is_left(two: Project) -
     assert two.ok("history").out.count("failed") == 1
 
 
+def test_a_failure_in_code_is_told_as_what_it_was(two: Project) -> None:
+    two.migration(
+        C,
+        '("shop", migrations.RunPython(twice, migrations.RunPython.noop)),',
+        head="""
+def twice(apps, schema_editor):
+    make = apps.get_model("shop", "Item").objects.using(schema_editor.connection.alias).create
+    make(id=7), make(id=7)
+""",
+    )
+    done = two.chronomig("migrate")
+    assert done.code == 1
+    assert "  Raw Python operation:\n  IntegrityError: " in done.err
+    assert "TransactionManagementError" not in done.err
+
+
 @pytest.mark.core
 def test_the_next_run_goes_on_and_ends_as_an_undisturbed_one(two: Project) -> None:
     two.migration(C, BROKEN)
@@ -291,6 +307,8 @@ def test_an_edited_migration_is_shown_and_is_not_undone_with_other_code(two: Pro
         ("from django.db import migrations\nclass Migration(migrations.Migration): pass\n", "holds a Django migration without an ORIGIN."),
         ("import chronomig\nfrom django.db import migrations\nclass Migration(chronomig.Migration):\n    operations = [migrations.RunSQL('')]\n", "operation 1 has no app label."),
         ("import chronomig\nclass Migration(chronomig.Migration):\n    operations = [('shop', 3)]\n", "operation 1 is ('shop', 3)."),
+        ("import chronomig\nclass Migration(chronomig.Migration):\n    touches = ['shop']\n", "touches holds 'shop'."),
+        ("import chronomig\nclass Migration(chronomig.Migration):\n    touches = 'shop.Item'\n", "touches holds 'shop.Item'."),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_loaded_stops_everything_before_it_begins(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from django.core.exceptions import FieldError
 from django.db import connection, migrations, models
 from django.db.migrations.exceptions import InvalidBasesError
 from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState as DjangoProjectState
 from django.db.migrations.state import StateApps
 
 from chronomig.state import ProjectState, run_backwards, run_forwards
@@ -91,17 +93,38 @@ def test_nothing_is_rendered_before_it_is_asked_for() -> None:
     assert rendered(state) == set()
 
 
-def test_a_schema_operation_gets_a_model_and_what_it_refers_to_itself() -> None:
+def test_what_a_relation_leads_to_is_rendered_when_the_relation_is_read() -> None:
     state = build(*LIBRARY, ("lib", create("Page", ("book", fk("lib.Book")))))
-    with rendering_to(Depth.DIRECT):
-        state.apps.get_model("lib", "Page")
+    page = state.apps.get_model("lib", "Page")
+    assert rendered(state) == {"lib.Page"}
+    book = page._meta.get_field("book").remote_field.model
+    assert book is state.apps.get_model("lib", "Book")
     assert rendered(state) == {"lib.Page", "lib.Book"}
+    assert book.author.field.related_model is state.apps.get_model("lib", "Author")
+    assert type(page._meta.get_field("book").remote_field) is models.ManyToOneRel
 
 
-def test_code_gets_everything_that_forward_relations_lead_to() -> None:
-    state = build(*LIBRARY, ("lib", create("Page", ("book", fk("lib.Book")))))
-    state.apps.get_model("lib", "Page")
-    assert rendered(state) == {"lib.Page", "lib.Book", "lib.Author"}
+def test_both_ends_of_a_many_to_many_field_are_rendered_with_it() -> None:
+    state = build(*LIBRARY)
+    state.apps.get_model("lib", "Shelf")
+    assert rendered(state) == {"lib.Shelf", "lib.Shelf_books", "lib.Book"}
+
+
+def test_a_copied_relation_leads_to_the_class_that_its_original_leads_to() -> None:
+    state = build(*LIBRARY)
+    field = state.apps.get_model("lib", "Book")._meta.get_field("author")
+    copied = copy.deepcopy(field)
+    assert copied.remote_field.model is state.apps.get_model("lib", "Author")
+
+
+def test_code_reaches_the_accessors_of_what_a_schema_operation_rendered() -> None:
+    state = build(*LIBRARY)
+    with rendering_to(Depth.DIRECT):
+        favourite = state.apps.get_model("fan", "Club")._meta.get_field("favourite")
+        author = favourite.remote_field.model
+    assert not hasattr(author, "book_set")
+    state.apps.get_model("fan", "Club")
+    assert author.book_set.field.model._meta.label == "lib.Book"
 
 
 def test_a_column_type_is_followed_through_keys_that_are_foreign_keys() -> None:
@@ -223,6 +246,24 @@ def test_children_and_proxies_are_found_from_their_parent(tables: Callable[..., 
     assert fresh.delete()[0] == 4
 
 
+def test_relations_come_in_the_order_in_which_django_renders_models() -> None:
+    """Rows that are deleted with others go in that order."""
+    link = models.OneToOneField("a.Root", models.CASCADE, parent_link=True, primary_key=True)
+    state = build(
+        ("a", create("Root")),
+        ("a", create("First")),
+        ("a", migrations.CreateModel("Leaf", [("root", link)], bases=("a.Root",))),
+        ("a", create("Last", ("root", fk("a.Root")))),
+        ("a", migrations.AddField("first", "root", fk("a.Root"))),
+        ("a", migrations.AddField("root", "itself", fk("a.Root", null=True))),
+        ("a", migrations.RenameModel("Root", "Trunk")),
+    )
+    found = [one.related_model._meta.object_name for one in state.apps.get_model("a", "Trunk")._meta.related_objects]
+    plain = DjangoProjectState({key: one.clone() for key, one in state.models.items()}).apps.get_model("a", "Trunk")
+    assert found == [one.related_model._meta.object_name for one in plain._meta.related_objects]
+    assert found == ["First", "Last", "Trunk", "Leaf"]
+
+
 def test_a_swapped_model_gives_way_to_its_replacement(settings_with: Callable[..., Any]) -> None:
     settings_with(AUTH_USER_MODEL="people.Person")
     state = build(
@@ -276,6 +317,20 @@ def test_renaming_a_field_leaves_older_states_and_operations_alone() -> None:
     assert first.models["a", "source"].fields["to"].remote_field.field_name == "code"
     assert dict(source.fields)["to"].remote_field.field_name == "code"
     assert second.models["a", "source"].fields["to"].remote_field.field_name == "number"
+
+
+def test_a_relation_that_is_renamed_stays_the_same_field() -> None:
+    first = build(*LIBRARY)
+    second = first.after("lib", migrations.RenameField("book", "author", "writer"))
+    assert second.models["lib", "book"].fields["writer"] is first.models["lib", "book"].fields["author"]
+
+
+def test_a_registry_is_not_ready_during_a_bulk_update_as_in_django() -> None:
+    apps = build(*LIBRARY).apps
+    with pytest.raises(KeyError), apps.bulk_update():
+        assert not apps.ready
+        raise KeyError
+    assert apps.ready
 
 
 def test_renaming_the_parent_of_another_model_takes_its_children_along(tables: Callable[..., ProjectState]) -> None:
@@ -357,6 +412,24 @@ def test_columns_come_in_the_order_of_the_states_whatever_is_rendered_first(
         field.creation_counter for field in newer._meta.local_fields if not field.auto_created
     )
     assert models.IntegerField().creation_counter > newer._meta.get_field("year").creation_counter
+
+
+def test_the_link_to_a_parent_stays_the_first_column_when_a_field_comes_back(
+    tables: Callable[..., ProjectState],
+) -> None:
+    """Links are marked as auto-created, and Django puts such fields before all others."""
+    link = models.OneToOneField("lib.Author", models.CASCADE, parent_link=True, primary_key=True, auto_created=True)
+    child = migrations.CreateModel(
+        "Poet", [("author_ptr", link), ("age", models.IntegerField())], bases=("lib.Author",)
+    )
+    before = tables(*LIBRARY, ("lib", child))
+    operation = migrations.RemoveField("poet", "age")
+    after = tables(("lib", operation), base=before)
+    with connection.schema_editor() as editor:
+        run_backwards(operation, "lib", editor, before, after)
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_table_description(cursor, "lib_poet")
+    assert [column.name for column in found] == ["author_ptr_id", "age"]
 
 
 def test_the_index_of_references_is_kept_right_through_random_changes() -> None:
