@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import chronomig
-from chronomig.config import OutOfOrder
+from chronomig.config import Ghosts, OutOfOrder
 from chronomig.errors import ChronomigError
 
 if TYPE_CHECKING:
@@ -59,15 +59,32 @@ Order = Annotated[
     ),
 ]
 
+GhostPolicy = Annotated[
+    Ghosts | None,
+    typer.Option(
+        "--ghosts",
+        help="What to do about migrations that are applied, but not in the tree; ask on a terminal, else keep.",
+        show_default=False,
+    ),
+]
+
 
 def project(settings: str | None) -> Project:
     """Open the project; what was imported until here stays, so that the collector need not look at it again."""
     from chronomig.project import open_project
 
     opened = open_project(settings_module=settings)
+    deactivate_translations()
     gc.freeze()
     gc.enable()
     return opened
+
+
+def deactivate_translations() -> None:
+    """As Django's migrate and makemigrations do: what a migration or a receiver writes is in no user's language."""
+    from django.utils import translation
+
+    translation.deactivate_all()
 
 
 def done(code: int) -> None:
@@ -200,6 +217,7 @@ def migrate(
     no_input: NoInput = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo migrations without asking.")] = False,
     out_of_order: Order = None,
+    ghosts: GhostPolicy = None,
     wait: Annotated[
         float | None,
         typer.Option(
@@ -228,6 +246,7 @@ def migrate(
             interactive=not no_input,
             yes=yes,
             out_of_order=out_of_order,
+            ghosts=ghosts,
             wait_seconds=wait,
             json=json,
             verbosity=verbosity,
@@ -242,6 +261,7 @@ def plan(
     steps: Steps = None,
     databases: Databases = None,
     out_of_order: Order = None,
+    ghosts: GhostPolicy = None,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
@@ -256,6 +276,7 @@ def plan(
             before=before,
             steps=steps,
             out_of_order=out_of_order,
+            ghosts=ghosts,
             show_plan=True,
             json=json,
         )
