@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from chronomig import output
+from chronomig.collapse import Collapse
 from chronomig.commands.ghosts import decide
 from chronomig.commands.questions import Consent, can_ask, danger_of, guard_data, plan_all
 from chronomig.commands.targets import wanted_from
@@ -27,6 +28,7 @@ def run(
     wanted: Wanted | None = None,
     show_plan: bool = False,
     fake: bool = False,
+    collapse: Collapse = Collapse.NEVER,
     check: bool = False,
     interactive: bool = True,
     allow_data_loss: bool = False,
@@ -42,6 +44,7 @@ def run(
 
     *wanted* stands in for the three targets where a front door has its own way to say one.
     """
+    refuse_fake_collapse(fake, collapse)
     has_target = wanted is not None or any(option is not None for option in (to, before, steps))
     refuse_ghosts_with_target(ghosts, has_target)
     chosen = project.choose_databases(databases)
@@ -49,6 +52,7 @@ def run(
         wanted=wanted or wanted_from(to, before, steps, chosen),
         order=order,
         fake=fake,
+        collapse=collapse,
         wait_seconds=project.config.database_timeout if wait_seconds is None else wait_seconds,
         verbosity=verbosity,
         interactive=interactive,
@@ -61,11 +65,20 @@ def run(
     journeys, choices = plan_all(records, choices, command=typed(to, before, steps, databases), ask=ask)
     if not moves:
         return _show(journeys, check=check, json=json)
-    prepared = [load_journey(journey, fake=fake) for journey in journeys]
+    prepared = [load_journey(journey, choices) for journey in journeys]
     if not fake:
         found = map(danger_of, journeys, prepared)
         guard_data([one for one in found if one], Consent(allow_data_loss, tuple(allow_data_loss_in), ask))
     return _run_as_json(journeys, choices) if json else _run(journeys, choices, quiet=verbosity == 0)
+
+
+def refuse_fake_collapse(fake: bool, collapse: Collapse) -> None:
+    if fake and collapse is Collapse.INSIST:
+        raise UsageError(
+            "--collapse and --fake exclude each other.",
+            cause="A faked migration runs nothing that could be collapsed.",
+            next_step="Leave one of them out.",
+        )
 
 
 def _show(journeys: Sequence[Journey], *, check: bool, json: bool) -> int:

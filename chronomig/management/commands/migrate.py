@@ -63,6 +63,7 @@ class Command(DjangoCommand):
             show_plan=options["plan"],
             check=options["check_unapplied"],
             fake=options["fake"],
+            collapse=frontdoor.collapse_for(project, run_syncdb=options["run_syncdb"]),
             interactive=options["interactive"],
             allow_data_loss=options["allow_data_loss"],
             allow_data_loss_in=options["allow_data_loss_in"],
