@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import chronomig
-from chronomig.config import OutOfOrder
+from chronomig.config import OutOfOrder, StashAction
 from chronomig.errors import ChronomigError
 
 if TYPE_CHECKING:
@@ -158,6 +158,9 @@ def migrate(
     no_input: NoInput = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo migrations without asking.")] = False,
     out_of_order: Order = None,
+    no_stash: Annotated[
+        bool, typer.Option("--no-stash", help="Let the rows that are dropped go, do not put them into the stash.")
+    ] = False,
     wait: Annotated[
         float | None,
         typer.Option(
@@ -184,6 +187,7 @@ def migrate(
             interactive=not no_input,
             yes=yes,
             out_of_order=out_of_order,
+            stash=not no_stash,
             wait_seconds=wait,
             json=json,
             verbosity=verbosity,
@@ -260,6 +264,40 @@ def snapshot(
     from chronomig.commands import snapshot as command
 
     done(command.run(project(settings), sets=sets or [], json=json))
+
+
+@app.command()
+def stash(
+    action: Annotated[
+        StashAction, typer.Argument(help="list what lies there, drop it, or restore it by hand.")
+    ] = StashAction.LIST,
+    numbers: Annotated[
+        list[int] | None, typer.Argument(metavar="[NUMBER]...", help="As the list shows them.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Everything that lies there.")] = False,
+    expired: Annotated[bool, typer.Option("--expired", help="What is older than stash_days.")] = False,
+    databases: Databases = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    no_input: NoInput = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Show the rows that rollbacks put aside; drop them, or bring them back by hand."""
+    from chronomig.commands import stash as command
+
+    done(
+        command.run(
+            project(settings),
+            action,
+            ids=numbers or [],
+            databases=databases or [],
+            every=every,
+            expired=expired,
+            yes=yes,
+            interactive=not no_input,
+            json=json,
+        )
+    )
 
 
 @app.command()

@@ -27,6 +27,14 @@ class OutOfOrder(StrEnum):
     APPLY = "apply"
 
 
+class StashAction(StrEnum):
+    """What ``chronomig stash`` does."""
+
+    LIST = "list"
+    DROP = "drop"
+    RESTORE = "restore"
+
+
 class SetConfig(BaseModel):
     """One migration set: a folder of migrations and the databases that use it."""
 
@@ -38,6 +46,8 @@ class SetConfig(BaseModel):
     """The order policy of this set, see :class:`OutOfOrder`."""
     snapshots: bool = True
     """Whether states are read from snapshots, and written as such after a run that had to load many files."""
+    stash: bool = True
+    """Whether the rows that a rollback drops are put into the stash, to come back with their migration."""
 
 
 class Config(BaseModel):
@@ -59,6 +69,12 @@ class Config(BaseModel):
     """Labels of the apps that are the project's own; by default those whose code lies below the root."""
     database_timeout: float = Field(default=0, ge=0)
     """Seconds to wait for another process that migrates the same database; 0 waits without end."""
+    stash_max_rows: int = Field(default=1_000_000, ge=0)
+    """How many rows of one table or column the stash takes."""
+    stash_max_mb: float = Field(default=1_000, ge=0)
+    """How much may lie in the stash of one database, in megabytes."""
+    stash_days: float = Field(default=30, ge=0)
+    """How long rows lie in the stash; a later migrate that moves something drops them. 0 is without end."""
 
     @field_validator("sets")
     @classmethod

@@ -26,6 +26,7 @@ from chronomig.history import Event, History, Kind, ensure_django_table, keep_in
 from chronomig.loading import Loaded
 from chronomig.plan import Direction, Step
 from chronomig.preparing import Prepared
+from chronomig.stash import NothingKept
 from chronomig.state import ProjectState, run_backwards, run_forwards
 
 
@@ -37,6 +38,8 @@ class Result:
     direction: Direction
     kind: Kind
     duration_ms: int
+    notes: tuple[str, ...] = ()
+    """What else happened: rows that were stashed or restored."""
 
 
 class Watcher(Protocol):
@@ -88,11 +91,19 @@ def in_short(steps: Sequence[Result | Step]) -> str:
 class Executor:
     """Move one database along a plan."""
 
-    def __init__(self, connection: BaseDatabaseWrapper, history: History, states: States, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        history: History,
+        states: States,
+        watcher: Watcher,
+        keeper: NothingKept | None = None,
+    ) -> None:
         self.connection = connection
         self.history = history
         self.states = states
         self.watcher = watcher
+        self.keeper = keeper or NothingKept()
         self.between_migrations: Callable[[], None] = lambda: None
         """Called at every edge; raises to stop there."""
         self.in_pieces = False
@@ -117,7 +128,8 @@ class Executor:
                 self._record_failure(one, run, error)
                 raise Failed(one, error, done, prepared[index:], run.operation, half=run.stepwise) from error
             kind = Kind.FAKED if fake else Kind.APPLIED if one.is_up else Kind.REVERTED
-            done.append(Result(one.step.name, one.step.direction, kind, duration))
+            notes = () if fake else tuple(self.keeper.notes)
+            done.append(Result(one.step.name, one.step.direction, kind, duration, notes))
             yield done[-1]
 
     def _record_failure(self, one: Prepared, run: Run, error: Exception) -> None:
@@ -162,6 +174,7 @@ class Run:
         self.one = one
         self.connection = executor.connection
         self.history = executor.history
+        self.keeper = executor.keeper
         self.operation = ""
         """What runs at the moment, for messages."""
 
@@ -185,6 +198,7 @@ class Run:
         began = time.monotonic()
         base = self.executor.states.without(self.one.step.name)
         self.executor.in_pieces = self.stepwise
+        self.keeper.begin(self.one.step.name, is_up=self.one.is_up, resumed=self.one.step.resumed is not None)
         if self.stepwise:
             half = self.one.step.resumed
             in_effect = half.done if half else 0 if self.one.is_up else len(self.one.loaded.operations)
@@ -198,9 +212,11 @@ class Run:
             run_deferred(editor)
             duration = round((time.monotonic() - began) * 1000)
             if not self.stepwise:
+                self.keeper.finish()
                 self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration)
         if self.stepwise:
             with transaction.atomic(self.connection.alias):
+                self.keeper.finish()
                 self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration)
         self.executor.in_pieces = False
         if self.one.is_up:
@@ -229,11 +245,14 @@ class Run:
             self.operation = move.operation.describe()
             self.executor.watcher.operation_begins(self.one.step, self.operation, index + 1, len(places))
             with self._transaction_of(move.operation):
+                self.keeper.before(move)
                 self._run_one(editor, move)
                 if self.stepwise:
                     run_deferred(editor)
-                    if index + 1 == len(places) or way.numbered[places[index + 1]].number != move.number:
-                        self._record_progress(move)
+                self.keeper.after(move, (way.move(later) for later in places[index + 1 :]))
+                last = index + 1 == len(places) or way.numbered[places[index + 1]].number != move.number
+                if self.stepwise and last:
+                    self._record_progress(move)
         return way.end
 
     def _run_one(self, editor: BaseDatabaseSchemaEditor, move: Move) -> None:

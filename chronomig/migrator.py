@@ -11,7 +11,7 @@ from django.db import Error as DatabaseFault
 
 from chronomig.config import OutOfOrder
 from chronomig.errors import Interrupted, Refused
-from chronomig.executor import Executor, Result, Watcher
+from chronomig.executor import Executor, Move, Result, Watcher, Way
 from chronomig.folding import States
 from chronomig.history import Event, Kind, unreachable
 from chronomig.interrupts import stopping_at_an_edge
@@ -21,6 +21,7 @@ from chronomig.plan import Applied, Plan, Record, Step
 from chronomig.preparing import Prepared, prepare
 from chronomig.project import Database
 from chronomig.signals import send_post_migrate, send_pre_migrate
+from chronomig.stash import Keeper, Limits, NothingKept
 from chronomig.state import ProjectState, is_opaque
 
 Wanted = Callable[[Database, Record], Collection[str] | None]
@@ -62,6 +63,8 @@ class Choices:
     wanted: Wanted = field(default=lambda database, record: None)
     out_of_order: OutOfOrder | None = None
     fake: bool = False
+    stash: Limits | None = None
+    """What the stash takes of the rows that a rollback drops; None leaves the stash alone."""
     wait_seconds: float = 0
     """How long to wait for another process; 0 waits without end."""
     verbosity: int = 1
@@ -129,7 +132,8 @@ def refuse_surprise(shown: Journey, now: Journey) -> None:
 def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter: Reporter) -> Iterator[Result]:
     database = journey.database
     states = database.states(journey.record)
-    executor = Executor(database.connection, database.history, states, reporter)
+    keeper = keeper_for(journey, prepared, choices)
+    executor = Executor(database.connection, database.history, states, reporter, keeper)
     sent = {"alias": database.alias, "verbosity": choices.verbosity, "interactive": choices.interactive}
     left = [one.step for one in prepared]
     try:
@@ -144,11 +148,46 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
             send_post_migrate(signal_plan, state=states.current, changed=changed, **sent)  # type: ignore[arg-type]
             database.history.ensure_table()
             database.history.write(Event(Kind.SETTLED, ""))
+            _tidy_stash(database, choices, reporter)
             _keep_snapshot(database, states, moved=len(prepared))
             for remark in database.set.snapshots.remarks if choices.verbosity >= 2 else ():
                 reporter.remarked(remark)
     except KeyboardInterrupt:
         raise stopped(database, left) from None
+
+
+def keeper_for(journey: Journey, prepared: Sequence[Prepared], choices: Choices) -> NothingKept:
+    """Return what puts rows aside and brings them back; raise TooMuch when the stash cannot take what would go."""
+    database = journey.database
+    if choices.stash is None or choices.fake or not database.stashes:
+        return NothingKept()
+    downs = [one for one in prepared if not one.is_up and not one.loaded.overrides_execution]
+    if downs and choices.stash.puts_aside:
+        database.stash.ensure_table()
+    database.stash.sweep()
+    keeper = Keeper(database.connection, database.stash, choices.stash)
+    keeper.weigh_all(_moves_down(downs, database.states(journey.record)) if downs else ())
+    return keeper
+
+
+def _moves_down(downs: Sequence[Prepared], states: States) -> Iterator[Move]:
+    """Yield the operations that will be undone, in that order."""
+    for one in downs:
+        way = Way(one.loaded, states.without(one.step.name))
+        yield from map(way.move, way.places(one))
+
+
+def _tidy_stash(database: Database, choices: Choices, reporter: Reporter) -> None:
+    """Drop what came back, and what has been lying too long, which is told."""
+    if choices.stash is None or choices.fake or not database.stashes:
+        return
+    old = database.stash.older_than(choices.stash.days)
+    for entry in old:
+        reporter.remarked(
+            f"{database.alias}: dropped from the stash after {choices.stash.days:g} days (stash_days): "
+            f"{entry.place}, {entry.rows} rows of {entry.migration}"
+        )
+    database.stash.drop(old)
 
 
 def _keep_snapshot(database: Database, states: States, moved: int) -> None:

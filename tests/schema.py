@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-OUR_TABLES = {"chronomig_history", "django_migrations", "sqlite_sequence"}
+OUR_TABLES = {"chronomig_history", "chronomig_stash", "django_migrations", "sqlite_sequence"}
 
 
 def dump(connection: BaseDatabaseWrapper) -> dict[str, Any]:
