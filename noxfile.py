@@ -33,6 +33,16 @@ def databases(session: nox.Session, database: str) -> None:
 
 
 @nox.session
+def commuting(session: nox.Session) -> None:
+    """Try thousands of random pairs and triples that the analysis of effects calls commuting, both ways round."""
+    session.install("-e", ".[test]")
+    session.run(
+        "pytest", "-n", "auto", "--db", "sqlite,postgresql", "tests/test_effects.py", *session.posargs,
+        env={"CHRONOMIG_TEST_COMMUTING": "100"},
+    )  # fmt: skip
+
+
+@nox.session
 def minimums(session: nox.Session) -> None:
     """Run the core tests with the oldest versions that pyproject.toml allows."""
     session.install("-e", ".[test]", *MINIMUMS)

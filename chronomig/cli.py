@@ -41,7 +41,7 @@ To = Annotated[
         "--to",
         metavar="TARGET",
         help="zero, latest, a stamp (14 digits), a UTC date or time, a name or the beginning of one, "
-        "or '<app> <upstream name>'.",
+        "'<app> <upstream name>', or a git ref (a branch, a tag, HEAD~3).",
     ),
 ]
 Before = Annotated[

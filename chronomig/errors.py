@@ -11,6 +11,7 @@ One tree of errors; what a person reads is in the error, not in whoever catches 
     ├── LoadError              1   a migration file cannot be loaded
     ├── DatabaseError          1   the database cannot be reached or used
     │   └── LockError
+    ├── GitError               1   git cannot be used, or does not know something
     ├── ExecutionError         1   a migration failed while it ran
     ├── CheckFound             3   a check found something
     ├── Refused                4   needs a yes, or another choice
@@ -70,6 +71,10 @@ class DatabaseError(ChronomigError):
 
 class LockError(DatabaseError):
     """Another process migrates this database, or the lock cannot be had."""
+
+
+class GitError(ChronomigError):
+    """Git cannot be used here, or does not know what was asked for."""
 
 
 class ExecutionError(ChronomigError):

@@ -57,6 +57,8 @@ class Loaded:
     source: Migration | DjangoMigration
     inserted: tuple[tuple[int, Labelled], ...] = ()
     """What pre_migrate receivers added for this run: (after how many operations, what)."""
+    touches: tuple[str, ...] | None = None
+    """What the file declares of its code and SQL; None is anything."""
 
     @property
     def overrides_execution(self) -> bool:
@@ -109,7 +111,8 @@ def load(entry: Entry, set_name: str) -> Loaded:
         )
     if issubclass(found, DjangoMigration):
         return _load_vendored(entry, found, origin)
-    return Loaded(entry.name, entry.sha256, _own_operations(entry, found), found.atomic, None, found())
+    operations = _own_operations(entry, found)
+    return Loaded(entry.name, entry.sha256, operations, found.atomic, None, found(), touches=_touches(entry, found))
 
 
 def _load_vendored(entry: Entry, found: type[DjangoMigration], origin: Origin | None) -> Loaded:
@@ -142,6 +145,23 @@ def _own_operations(entry: Entry, found: type[Migration]) -> tuple[Labelled, ...
             next_step='Write it as ("app_label", migrations.AddField(...)).',
         )
     return tuple(found.operations)
+
+
+TOUCH_PATTERN = re.compile(r"\w+\.\w+(\.\w+)?")
+
+
+def _touches(entry: Entry, found: type[Migration]) -> tuple[str, ...] | None:
+    touches = found.touches
+    if touches is None:
+        return None
+    wrong = [text for text in touches if not isinstance(text, str) or not TOUCH_PATTERN.fullmatch(text)]
+    if isinstance(touches, str) or wrong:
+        raise LoadError(
+            f"{entry.path}: touches holds {(touches if isinstance(touches, str) else wrong[0])!r}.",
+            cause="touches is a list of 'app.Model' and 'app.Model.field', or None for anything.",
+            next_step='Write it as touches = ["shop.Order", "shop.Item.price"].',
+        )
+    return tuple(touches)
 
 
 def execute(entry: Entry, set_name: str, origin: Origin | None) -> ModuleType:

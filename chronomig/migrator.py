@@ -11,7 +11,7 @@ from django.db import Error as DatabaseFault
 
 from chronomig.config import OutOfOrder
 from chronomig.errors import Interrupted, Refused
-from chronomig.executor import Executor, Move, Result, Watcher, Way
+from chronomig.executor import Executor, Result, Watcher
 from chronomig.folding import States
 from chronomig.history import Event, Kind, unreachable
 from chronomig.interrupts import stopping_at_an_edge
@@ -21,11 +21,14 @@ from chronomig.plan import Applied, Plan, Record, Step
 from chronomig.preparing import Prepared, prepare
 from chronomig.project import Database
 from chronomig.signals import send_post_migrate, send_pre_migrate
-from chronomig.stash import Keeper, Limits, NothingKept
+from chronomig.sources import Code
+from chronomig.stash import Limits
+from chronomig.stashing import keeper_for, tidy
 from chronomig.state import ProjectState, is_opaque
+from chronomig.timeline import Timeline
 
-Wanted = Callable[[Database, Record], Collection[str] | None]
-"""What a database shall have; None is everything that has a file."""
+Wanted = Callable[[Database, Record], Collection[str] | Timeline | None]
+"""What a database shall have: names of its timeline, all of another timeline, or (None) everything with a file."""
 
 
 class Reporter(Watcher, Protocol):
@@ -49,6 +52,7 @@ class Journey:
     database: Database
     record: Record
     plan: Plan
+    code: Code
     adoptable: tuple[Applied, ...]
 
     @property
@@ -74,14 +78,15 @@ class Choices:
 def plan_journey(database: Database, choices: Choices) -> Journey:
     """Plan, reading only; raise what refuses a plan."""
     record = database.record()
-    wanted = choices.wanted(database, record)
+    code = database.code(record, choices.wanted(database, record))
     adoptable = tuple(one for one in record.applied if one.how == Kind.ADOPTED and one.at is None)
-    return Journey(database, record, database.plan(record, wanted, choices.out_of_order), adoptable)
+    return Journey(database, record, database.plan(record, code, choices.out_of_order), code, adoptable)
 
 
 def load_journey(journey: Journey, *, fake: bool = False) -> list[Prepared]:
     """Load the code of the plan, so that what cannot run is refused before anything does."""
-    return prepare(journey.plan, journey.database.set.load, fake=fake)
+    entries, loader = journey.code.entries, journey.database.set.loader
+    return prepare(journey.plan, lambda name: loader.load(entries[name]), fake=fake)
 
 
 def migrate(journey: Journey, choices: Choices, reporter: Reporter) -> Iterator[Result]:
@@ -131,8 +136,9 @@ def refuse_surprise(shown: Journey, now: Journey) -> None:
 
 def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter: Reporter) -> Iterator[Result]:
     database = journey.database
-    states = database.states(journey.record)
-    keeper = keeper_for(journey, prepared, choices)
+    states = database.states(journey.record, journey.code)
+    limits = None if choices.fake else choices.stash
+    keeper = keeper_for(database, prepared, lambda: database.states(journey.record, journey.code), limits)
     executor = Executor(database.connection, database.history, states, reporter, keeper)
     sent = {"alias": database.alias, "verbosity": choices.verbosity, "interactive": choices.interactive}
     left = [one.step for one in prepared]
@@ -148,55 +154,21 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
             send_post_migrate(signal_plan, state=states.current, changed=changed, **sent)  # type: ignore[arg-type]
             database.history.ensure_table()
             database.history.write(Event(Kind.SETTLED, ""))
-            _tidy_stash(database, choices, reporter)
-            _keep_snapshot(database, states, moved=len(prepared))
+            tidy(database, limits, reporter.remarked)
+            if journey.record.applied:  # a database that is made anew is often thrown away again
+                _keep_snapshot(journey, states, moved=len(prepared))
             for remark in database.set.snapshots.remarks if choices.verbosity >= 2 else ():
                 reporter.remarked(remark)
     except KeyboardInterrupt:
         raise stopped(database, left) from None
 
 
-def keeper_for(journey: Journey, prepared: Sequence[Prepared], choices: Choices) -> NothingKept:
-    """Return what puts rows aside and brings them back; raise TooMuch when the stash cannot take what would go."""
-    database = journey.database
-    if choices.stash is None or choices.fake or not database.stashes:
-        return NothingKept()
-    downs = [one for one in prepared if not one.is_up and not one.loaded.overrides_execution]
-    if downs and choices.stash.puts_aside:
-        database.stash.ensure_table()
-    database.stash.sweep()
-    keeper = Keeper(database.connection, database.stash, choices.stash)
-    keeper.weigh_all(_moves_down(downs, database.states(journey.record)) if downs else ())
-    return keeper
-
-
-def _moves_down(downs: Sequence[Prepared], states: States) -> Iterator[Move]:
-    """Yield the operations that will be undone, in that order."""
-    for one in downs:
-        way = Way(one.loaded, states.without(one.step.name))
-        yield from map(way.move, way.places(one))
-
-
-def _tidy_stash(database: Database, choices: Choices, reporter: Reporter) -> None:
-    """Drop what came back, and what has been lying too long, which is told."""
-    if choices.stash is None or choices.fake or not database.stashes:
-        return
-    old = database.stash.older_than(choices.stash.days)
-    for entry in old:
-        reporter.remarked(
-            f"{database.alias}: dropped from the stash after {choices.stash.days:g} days (stash_days): "
-            f"{entry.place}, {entry.rows} rows of {entry.migration}"
-        )
-    database.stash.drop(old)
-
-
-def _keep_snapshot(database: Database, states: States, moved: int) -> None:
+def _keep_snapshot(journey: Journey, states: States, moved: int) -> None:
     """Spare the next run what this one had to load; what goes wrong is a remark of the snapshots."""
-    one = database.set
+    one = journey.database.set
     names, state = states.checkpoint
-    known = all(name in one.timeline.by_name for name in names)
-    if one.config.snapshots and known and names and states.folded + moved >= WORTH_A_SNAPSHOT:
-        one.snapshots.write_quietly(one.contents(names), state)
+    if one.config.snapshots and names and states.folded + moved >= WORTH_A_SNAPSHOT:
+        one.snapshots.write_quietly(one.contents(names, journey.code.entries), state)
 
 
 def _apps_to_look_at(

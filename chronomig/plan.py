@@ -151,14 +151,17 @@ def plan(
     *,
     out_of_order: OutOfOrder = OutOfOrder.FAIL,
     edited: Collection[str] = (),
+    elsewhere: Collection[str] = (),
 ) -> Plan:
     """
     Return the steps that make what is applied equal to *wanted*.
 
-    *timeline* holds the names of the files, in order; *edited* the applied names whose file has other bytes now.
+    *timeline* holds the names of the files, in order; *edited* the applied names whose file has other bytes now;
+    *elsewhere* the names that are not in the timeline, but whose code is at hand.
     Raise OutOfOrderRefused, MissingCodeRefused, or UnknownWanted.
     """
     files, wanted, applied = set(timeline), set(wanted), record.names
+    at_hand = files.union(elsewhere)
     half = record.half_done
     settled = [name for name in applied if half is None or name != half.name]
     if unknown := wanted - files - set(applied) - {half.name if half else ""}:
@@ -169,11 +172,11 @@ def plan(
     pending = (name for name in timeline if name in wanted and name not in in_effect)
     ups = [Step(name, Direction.UP) for name in pending if half is None or name != half.name]
     steps = [*resumed, *downs, *ups]
-    _refuse_missing_code(steps, files, edited)
+    _refuse_missing_code(steps, at_hand, edited)
     stays = [name for name in settled if name in wanted]
     clashes = list(_clashes(downs, ups, settled, stays))
     stepped_over = [
-        clash for clash in clashes if clash.direction is Direction.DOWN and not files.issuperset(clash.over)
+        clash for clash in clashes if clash.direction is Direction.DOWN and not at_hand.issuperset(clash.over)
     ]
     if stepped_over or (clashes and out_of_order is OutOfOrder.FAIL):
         raise OutOfOrderRefused(stepped_over or clashes)

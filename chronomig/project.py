@@ -30,9 +30,11 @@ from chronomig.history import Event, History, Kind, django_applied
 from chronomig.loading import Loaded, Loader, origins, put_on_path
 from chronomig.plan import Applied, Plan, Record, plan
 from chronomig.snapshots import Snapshots
+from chronomig.sources import Code, edited
 from chronomig.stash import Entries, Limits, can_stash
 from chronomig.target import Known
-from chronomig.timeline import Timeline, read_timeline
+from chronomig.timeline import Entry, Timeline, read_timeline
+from chronomig.trees import Trees
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class MigrationSet:
     name: str
     directory: Path
     config: SetConfig
+    trees: Trees
 
     @property
     def aliases(self) -> tuple[str, ...]:
@@ -64,14 +67,16 @@ class MigrationSet:
     def snapshots(self) -> Snapshots:
         return Snapshots(self.directory.parent / ".snapshots" / self.name)
 
-    def contents(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Yield (name, sha256 of its file) of each of *names*."""
-        return ((name, self.timeline.by_name[name].sha256) for name in names)
+    def contents(self, names: Iterable[str], entries: Mapping[str, Entry] | None = None) -> Iterator[tuple[str, str]]:
+        """Yield (name, sha256 of its file) of each of *names*; *entries* stand in for the files on the disk."""
+        there = self.timeline.by_name if entries is None else entries
+        return ((name, there[name].sha256) for name in names)
 
-    def states(self, names: Sequence[str]) -> States:
+    def states(self, names: Sequence[str], entries: Mapping[str, Entry] | None = None) -> States:
         """Return the states along *names*, from snapshots as far as there are any."""
-        stored = self.snapshots.known(self.contents(names)) if self.config.snapshots else {}
-        return States(names, self.load, stored)
+        there = self.timeline.by_name if entries is None else entries
+        stored = self.snapshots.known(self.contents(names, there)) if self.config.snapshots else {}
+        return States(names, lambda name: self.loader.load(there[name]), stored)
 
     @cached_property
     def origins(self) -> Mapping[tuple[str, str], str]:
@@ -134,32 +139,34 @@ class Database:
         """Return what a target can refer to; the files are read only for a target with an app label."""
         return Known.of(self.set.timeline.names, record, self.set.origins if " " in text else {})
 
-    def plan(self, record: Record, wanted: Iterable[str] | None, out_of_order: OutOfOrder | None = None) -> Plan:
-        """Plan the way to *wanted*; None is every file, with what is applied without a file left as it is."""
-        timeline = self.set.timeline
+    def code(self, record: Record, wanted: Iterable[str] | Timeline | None) -> Code:
+        """Return the code for the way to *wanted*; None is every file, and what has none stays."""
+        files = self.set.timeline
+        if isinstance(wanted, Timeline):
+            return Code(files, wanted, record, frozenset(wanted.names))
         half = [record.half_done.name] if record.half_done else []
-        wanted = frozenset(wanted) if wanted is not None else frozenset((*timeline.names, *record.names, *half))
-        down = [one for one in record.applied if one.name not in wanted]
+        everything = (*files.names, *record.names, *half)
+        return Code(files, files, record, frozenset(everything if wanted is None else wanted))
+
+    def plan(self, record: Record, code: Code, out_of_order: OutOfOrder | None = None) -> Plan:
+        """Plan the way to what *code* was collected for."""
         return plan(
-            timeline.names,
+            code.target.names,
             record,
-            wanted,
+            code.wanted,
             out_of_order=out_of_order or self.set.config.out_of_order,
-            edited=self.edited(down),
+            edited=code.edited,
+            elsewhere=code.elsewhere,
         )
 
     def edited(self, applied: Iterable[Applied]) -> frozenset[str]:
         """Return those of *applied* whose file holds other bytes than when it was applied."""
-        files = self.set.timeline.by_name
-        return frozenset(
-            one.name for one in applied if one.name in files and one.sha256 and files[one.name].sha256 != one.sha256
-        )
+        return edited(self.set.timeline, applied)
 
-    def states(self, record: Record) -> States:
-        """Return the states of this database; applied migrations without a file are left out."""
-        files = self.set.timeline.by_name
-        names = [one.name for one in record.applied if one.name in files]
-        return self.set.states(names)
+    def states(self, record: Record, code: Code | None = None) -> States:
+        """Return the states of this database; applied migrations whose code is nowhere are left out."""
+        entries = self.set.timeline.by_name if code is None else code.entries
+        return self.set.states([one.name for one in record.applied if one.name in entries], entries)
 
 
 class Project:
@@ -177,7 +184,11 @@ class Project:
     def sets(self) -> Mapping[str, MigrationSet]:
         """Every set by name; raise ConfigError."""
         resolved = configuration.resolve_sets(self.config, real_aliases())
-        return {name: MigrationSet(name, self.directory / name, one) for name, one in resolved.items()}
+        return {name: MigrationSet(name, self.directory / name, one, self.trees) for name, one in resolved.items()}
+
+    @cached_property
+    def trees(self) -> Trees:
+        return Trees(self.root, self.config.directory)
 
     @cached_property
     def databases(self) -> Mapping[str, Database]:

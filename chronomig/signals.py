@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 
+from asgiref.sync import async_to_sync
 from django.apps import AppConfig, apps
 from django.core.management.sql import emit_pre_migrate_signal
+from django.db import transaction
 from django.db.migrations.operations.base import Operation
 from django.db.models.signals import post_migrate
 from django.dispatch import Signal
@@ -25,7 +27,7 @@ from chronomig import permissions
 from chronomig.errors import ExecutionError
 from chronomig.loading import Labelled, Loaded
 from chronomig.preparing import Prepared
-from chronomig.state import ProjectState
+from chronomig.state import Depth, ProjectState, rendering_to
 
 
 class PlannedMigration:
@@ -111,31 +113,33 @@ def send_post_migrate(
     """
     Send post_migrate to the receivers of every app.
 
-    Apps that are not in *changed* have their content types and permissions: Django's own two receivers, which would
-    look at each of their models, are left out for them.
+    Django's own two, which make content types and permissions and look at each model for them, run for the apps in
+    *changed* only: before all others, and in one transaction, where Django commits twice for each app.
     """
     told = {"verbosity": verbosity, "interactive": interactive, "using": alias, "stdout": sys.stderr}
     told |= {"apps": state.apps, "plan": plan}
-    needless = permissions.receivers()
+    own = permissions.receivers()
+    with_models = [app for app in apps.get_app_configs() if app.models_module is not None]
     with naming_receivers("post_migrate", "the migrations before it are applied and recorded"):
-        for app in apps.get_app_configs():
-            if app.models_module is None:
-                continue
+        with transaction.atomic(alias), rendering_to(Depth.SHALLOW):
+            for app in with_models:
+                if app.label in changed:
+                    send(post_migrate, app, told, own.__contains__)
+        for app in with_models:
             if verbosity >= 2:
                 sys.stderr.write(f"Running post-migrate handlers for application {app.label}\n")
-            send(post_migrate, app, told, frozenset() if app.label in changed else needless)
+            send(post_migrate, app, told, lambda receiver: receiver not in own)
 
 
-def send(signal: Signal, app: AppConfig, told: dict[str, object], needless: Collection[object]) -> None:
-    """Send *signal* as Signal.send() does, but not to the receivers in *needless*."""
-    named = {"app_config": app, **told}
+def send(signal: Signal, app: AppConfig, told: dict[str, object], wanted: Callable[[object], bool]) -> None:
+    """Send *signal* as Signal.send() does, to the receivers that are *wanted*."""
     receivers, asynchronous = signal._live_receivers(app)
-    if asynchronous or not needless:
-        signal.send(sender=app, **named)
-        return
     for receiver in receivers:
-        if receiver not in needless:
-            receiver(signal=signal, sender=app, **named)
+        if wanted(receiver):
+            receiver(signal=signal, sender=app, app_config=app, **told)
+    for receiver in asynchronous:
+        if wanted(receiver):
+            async_to_sync(receiver)(signal=signal, sender=app, app_config=app, **told)
 
 
 @contextmanager

@@ -20,6 +20,10 @@ from chronomig.timeline import format_stamp, is_second
 ISO_PATTERN = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}(:\d{2}(:\d{2})?)?(Z|[+-]\d{2}:?\d{2})?)?")
 
 
+class UnknownTarget(TargetError):
+    """The text names nothing that the timeline or the history knows."""
+
+
 @dataclass(frozen=True)
 class Known:
     """What a target can refer to."""
@@ -71,7 +75,7 @@ def read(text: str, known: Known) -> Reading:
     if text in WORDS:
         return WORDS[text](known)
     prefix, _, rest = text.partition(":")
-    if prefix in READERS and rest:
+    if forced(text):
         found = READERS[prefix](rest, known)
     elif " " in text and not ISO_PATTERN.fullmatch(text):
         found = read_origin(text, known)
@@ -165,6 +169,18 @@ WORDS: Mapping[str, Callable[[Known], Reading]] = {
 READERS: Mapping[str, Callable[[str, Known], Reading | None]] = {"stamp": read_stamp, "name": read_name}
 
 
+def forced(text: str) -> bool:
+    """Whether a prefix says how *text* is to be read."""
+    prefix, _, rest = text.partition(":")
+    return prefix in READERS and bool(rest)
+
+
+def could_be_ref(text: str, known: Known) -> bool:
+    """Whether *text*, which was read as a point of the timeline, could have been meant as a branch or tag."""
+    exact = text in WORDS or text.removesuffix(".py") in known.names or re.fullmatch(r"\d{14}", text)
+    return not (exact or forced(text) or " " in text)
+
+
 def unknown(text: str, known: Known) -> TargetError:
     """Return the error for a target that names nothing; it suggests the nearest."""
     app = text.partition(" ")[0]
@@ -173,8 +189,8 @@ def unknown(text: str, known: Known) -> TargetError:
         [f"{app} {name}" for name in words]
         or [*known.names, *(name[15:] for name in known.names), *WORDS, *(label for label, _ in known.origins)]
     )  # fmt: skip
-    return TargetError(
+    return UnknownTarget(
         f"There is no migration {text!r}.",
         cause=did_you_mean(text, candidates),
-        next_step="chronomig status lists all names; a target is zero, latest, a stamp, a date, or a name.",
+        next_step="chronomig status lists all names; a target is zero, latest, a stamp, a date, a name or a git ref.",
     )

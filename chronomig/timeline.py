@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -48,7 +48,9 @@ class Entry:
     name: str
     path: Path
     content: bytes | None = field(default=None, repr=False)
-    """The bytes, where they do not come from the disk (the tree of a git ref, the vault)."""
+    """The bytes, where they do not come from the disk (the vault, a git object)."""
+    fetch: Callable[[], bytes] | None = field(default=None, repr=False, compare=False)
+    """Reads the bytes when they are asked for, where they do not come from the disk (the tree of a git ref)."""
 
     @property
     def stamp(self) -> str:
@@ -63,6 +65,8 @@ class Entry:
         """The bytes of the file; raise TimelineError when it cannot be read."""
         if self.content is not None:
             return self.content
+        if self.fetch is not None:
+            return self.fetch()
         try:
             return self.path.read_bytes()
         except OSError as error:
@@ -122,7 +126,7 @@ def read_timeline(directory: Path, set_name: str, *, now: datetime) -> Timeline:
     """
     try:
         with os.scandir(directory) as listing:
-            found = sorted(item.name for item in listing if is_candidate(item))
+            found = sorted(item.name for item in listing if is_migration_file(item.name))
     except FileNotFoundError as error:
         raise TimelineError(
             f"The directory of the set {set_name!r} is not there: {directory}.",
@@ -138,8 +142,9 @@ def read_timeline(directory: Path, set_name: str, *, now: datetime) -> Timeline:
     return make_timeline(set_name, directory, (Entry(name[:-3], directory / name) for name in found), now=now)
 
 
-def is_candidate(item: os.DirEntry[str]) -> bool:
-    return item.name.endswith(".py") and item.name != "__init__.py" and not item.name.startswith(".")
+def is_migration_file(name: str) -> bool:
+    """Whether a file of that name has to be a migration; the name itself may still be wrong."""
+    return name.endswith(".py") and name != "__init__.py" and not name.startswith(".")
 
 
 def make_timeline(set_name: str, directory: Path, entries: Iterable[Entry], *, now: datetime) -> Timeline:

@@ -291,6 +291,8 @@ def test_an_edited_migration_is_shown_and_is_not_undone_with_other_code(two: Pro
         ("from django.db import migrations\nclass Migration(migrations.Migration): pass\n", "holds a Django migration without an ORIGIN."),
         ("import chronomig\nfrom django.db import migrations\nclass Migration(chronomig.Migration):\n    operations = [migrations.RunSQL('')]\n", "operation 1 has no app label."),
         ("import chronomig\nclass Migration(chronomig.Migration):\n    operations = [('shop', 3)]\n", "operation 1 is ('shop', 3)."),
+        ("import chronomig\nclass Migration(chronomig.Migration):\n    touches = ['shop']\n", "touches holds 'shop'."),
+        ("import chronomig\nclass Migration(chronomig.Migration):\n    touches = 'shop.Item'\n", "touches holds 'shop.Item'."),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_loaded_stops_everything_before_it_begins(

@@ -480,9 +480,9 @@ def test_rows_go_when_the_stash_is_off(site: Project) -> None:
 
 
 def test_what_is_too_old_goes_with_a_line(site: Project) -> None:
-    site.configure(extra="CHRONOMIG = {'stash_days': 0.000001}")
+    site.configure(extra="CHRONOMIG = {'stash_days': 1e-9}")
     done = site.ok("migrate", "--to", A, "--yes")
-    assert "dropped from the stash after 1e-06 days (stash_days): shop_item.notes, 3 rows" in done.err
+    assert "dropped from the stash after 1e-09 days (stash_days): shop_item.notes, 3 rows" in done.err
     assert "0 in the stash" in site.ok("stash").out
 
 

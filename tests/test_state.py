@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -91,17 +92,38 @@ def test_nothing_is_rendered_before_it_is_asked_for() -> None:
     assert rendered(state) == set()
 
 
-def test_a_schema_operation_gets_a_model_and_what_it_refers_to_itself() -> None:
+def test_what_a_relation_leads_to_is_rendered_when_the_relation_is_read() -> None:
     state = build(*LIBRARY, ("lib", create("Page", ("book", fk("lib.Book")))))
-    with rendering_to(Depth.DIRECT):
-        state.apps.get_model("lib", "Page")
+    page = state.apps.get_model("lib", "Page")
+    assert rendered(state) == {"lib.Page"}
+    book = page._meta.get_field("book").remote_field.model
+    assert book is state.apps.get_model("lib", "Book")
     assert rendered(state) == {"lib.Page", "lib.Book"}
+    assert book.author.field.related_model is state.apps.get_model("lib", "Author")
+    assert type(page._meta.get_field("book").remote_field) is models.ManyToOneRel
 
 
-def test_code_gets_everything_that_forward_relations_lead_to() -> None:
-    state = build(*LIBRARY, ("lib", create("Page", ("book", fk("lib.Book")))))
-    state.apps.get_model("lib", "Page")
-    assert rendered(state) == {"lib.Page", "lib.Book", "lib.Author"}
+def test_both_ends_of_a_many_to_many_field_are_rendered_with_it() -> None:
+    state = build(*LIBRARY)
+    state.apps.get_model("lib", "Shelf")
+    assert rendered(state) == {"lib.Shelf", "lib.Shelf_books", "lib.Book"}
+
+
+def test_a_copied_relation_leads_to_the_class_that_its_original_leads_to() -> None:
+    state = build(*LIBRARY)
+    field = state.apps.get_model("lib", "Book")._meta.get_field("author")
+    copied = copy.deepcopy(field)
+    assert copied.remote_field.model is state.apps.get_model("lib", "Author")
+
+
+def test_code_reaches_the_accessors_of_what_a_schema_operation_rendered() -> None:
+    state = build(*LIBRARY)
+    with rendering_to(Depth.DIRECT):
+        favourite = state.apps.get_model("fan", "Club")._meta.get_field("favourite")
+        author = favourite.remote_field.model
+    assert not hasattr(author, "book_set")
+    state.apps.get_model("fan", "Club")
+    assert author.book_set.field.model._meta.label == "lib.Book"
 
 
 def test_a_column_type_is_followed_through_keys_that_are_foreign_keys() -> None:

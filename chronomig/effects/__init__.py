@@ -6,16 +6,19 @@ analysis does not know, it says no.
 """
 
 from chronomig.effects.analysis import effects_of, effects_of_migration
-from chronomig.effects.clashes import commute, meetings
+from chronomig.effects.clashes import Meeting, Placed, commute, meetings, placed
 from chronomig.effects.things import Effects, Loss, Thing, in_words
 
 __all__ = [
     "Effects",
     "Loss",
+    "Meeting",
+    "Placed",
     "Thing",
     "commute",
     "effects_of",
     "effects_of_migration",
     "in_words",
     "meetings",
+    "placed",
 ]

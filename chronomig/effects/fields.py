@@ -83,10 +83,16 @@ def reads_of(view: View, key: Key, name: str, one: Field[Any, Any], sketch: Sket
 
 
 def writes_dependents(view: View, key: Key, name: str, one: Field[Any, Any], sketch: Sketch) -> None:
-    """The type of a foreign key is that of the field that it refers to."""
+    """
+    The type of a foreign key is that of the field that it refers to.
+
+    On SQLite, where Django sees no difference, they follow when their table is next made anew.
+    """
     for other, field_name, field in dependents(view, key, name, one, set()):
         sketch.reads_table(view, other)
         sketch.writes_field(view, other, field_name, field)
+        if view.is_in_database(other):
+            sketch.writes.add(("table", view.table(other)))
     if one.primary_key:
         for own_name, own in view.fields(key).items():
             if own.many_to_many:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.db.models import F, Q, Value
+
 from chronomig.effects.looking import Key, View, model_thing, option_thing
 from chronomig.effects.sketch import Sketch
-
-EXPRESSIONS = ("expressions", "condition", "check")
 
 
 def names_in(options: Mapping[str, Any]) -> Iterator[str]:
@@ -37,11 +37,27 @@ def changes(view: View, operation: Any, sketch: Sketch, name: str, *ones: Any) -
 
 
 def fields_of(view: View, key: Key, one: Any) -> set[str]:
-    """Return the fields that an index stands on; with an expression in it, that may be any that is there."""
+    """Return the fields that an index stands on; with an expression in it that is not known, any that is there."""
     names = {str(name).lstrip("-") for name in (*getattr(one, "fields", ()), *getattr(one, "include", ()))}
-    if any(getattr(one, attribute, None) for attribute in EXPRESSIONS):
-        names |= view.fields(key).keys()
+    parts = [*getattr(one, "expressions", ()), getattr(one, "condition", None)]
+    for name in (name for part in parts for name in referred(part)):
+        names |= view.fields(key).keys() if name is None else {view.primary_key(key) if name == "pk" else name}
     return names
+
+
+def referred(part: Any) -> Iterator[str | None]:
+    """Yield the names of the fields in an expression or a condition, None where they cannot be told."""
+    if isinstance(part, F):
+        yield part.name.partition("__")[0]  # type: ignore[attr-defined]
+    elif isinstance(part, tuple):
+        yield part[0].partition("__")[0]
+        yield from referred(part[1])
+    elif isinstance(part, Q):
+        for child in part.children:
+            yield from referred(child)
+    elif hasattr(part, "get_source_expressions") and not isinstance(part, Value):
+        inner = part.get_source_expressions()
+        yield from (name for one in inner for name in referred(one)) if inner else (None,)
 
 
 def add_index(view: View, operation: Any, sketch: Sketch) -> None:

@@ -20,6 +20,12 @@ WIDTH = {
 """Of integers, in bytes."""
 TEXT = frozenset({"CharField", "TextField", "SlugField", "EmailField", "URLField", "FileField", "FilePathField"})
 RELATIONS = frozenset({"ForeignKey", "OneToOneField"})
+KEPT_AS_TEXT = frozenset({*WIDTH, "BooleanField", "DateField", "DecimalField", "UUIDField"})
+"""Whose values a text without a limit holds in full, on every database."""
+WIDENINGS = frozenset(
+    {("DateField", "DateTimeField"), *(("BooleanField", number) for number in WIDTH)}
+    | {(kind, "TextField") for kind in KEPT_AS_TEXT}
+)
 
 
 def narrows(old: Field[Any, Any], new: Field[Any, Any]) -> bool:
@@ -34,7 +40,7 @@ def narrows(old: Field[Any, Any], new: Field[Any, Any]) -> bool:
         return length(new) < length(old)
     if before == after == "DecimalField":
         return scale(new) < scale(old) or whole(new) < whole(old)
-    return before != after or length(new) < length(old)
+    return (before != after and (before, after) not in WIDENINGS) or length(new) < length(old)
 
 
 def length(field: Field[Any, Any]) -> float:

@@ -89,7 +89,9 @@ class Sketch:
             self.writes.add(("table", table, "column", column))
 
     def loss_of(self, name: str, one: Field[Any, Any], table: str) -> list[Loss]:
-        """Return what goes with a field."""
+        """Return what goes with a field; what the database computes can be computed again."""
+        if getattr(one, "generated", False):
+            return []
         if own := own_table_of(name, one, table):
             return [Loss(f"table {own}", own)]
         column = None if one.many_to_many else column_of(name, one)

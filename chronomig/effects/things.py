@@ -59,9 +59,14 @@ class Effects:
         )
 
     def state_only(self) -> Effects:
-        """Return what is left of it when the database is not touched."""
+        """
+        Return what is left of it when the database is not touched.
+
+        The whole model counts as written: SQLite makes a table anew from the state, with whatever stands there.
+        """
         reads, reads_all, writes = map(of_models, (self.reads, self.reads_all, self.writes))
-        return Effects(reads, reads_all, writes, reversible=self.reversible)
+        models = frozenset(thing[:3] for thing in writes)
+        return Effects(reads, reads_all, writes | models, reversible=self.reversible)
 
     def meetings(self, other: Effects) -> Iterator[Thing]:
         """Yield the things that stand in the way of changing places: written here, and read or written there."""

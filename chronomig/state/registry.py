@@ -16,10 +16,10 @@ from django.apps.registry import apps as real_registry
 from django.db.migrations.state import AppConfigStub, ModelState, StateApps
 from django.db.models import Model
 
+from chronomig.state.lazy import LazyOptions, make_lazy
 from chronomig.state.operations import current_depth
 from chronomig.state.references import AnyField
 from chronomig.state.rendering import Renderer, auto_created_throughs
-from chronomig.state.reverse import LazyOptions
 from chronomig.state.version import Version
 
 
@@ -102,9 +102,14 @@ class LazyApps(StateApps):
         """Return the fields that relate to *model* or to a proxy of it, their models rendered."""
         return self._renderer.relations_to(model, self._foreign, one_to_one=one_to_one)
 
+    def render_targets(self, model: type[Model], names: Iterable[str]) -> bool:
+        """Render what relations of *model* name; return whether all of it is there."""
+        return self._renderer.ensure_targets((model._meta.app_label, str(model._meta.model_name)), names)
+
     def register_model(self, app_label: str, model: type[Model]) -> None:
         self.all_models[app_label][str(model._meta.model_name)] = model
         model._meta.__class__ = LazyOptions
+        make_lazy(model)
         if not self._renderer.is_busy:
             self._foreign.append(model)
             self.clear_cache()

@@ -17,19 +17,19 @@ from django.db.migrations.state import ModelState
 from django.db.migrations.utils import resolve_relation
 from django.db.models import Model
 
+from chronomig.state.copies import copied_cheaply
+from chronomig.state.lazy import LazyAccessor, known_targets
 from chronomig.state.operations import Depth, current_depth
 from chronomig.state.references import (
     AnyField,
     Key,
     Kind,
     base_keys,
-    fields_of,
     grouped,
     is_proxy,
     key_of,
     references_of,
 )
-from chronomig.state.reverse import LazyAccessor
 from chronomig.state.version import Version
 
 if TYPE_CHECKING:
@@ -116,9 +116,23 @@ class Renderer:
         if level is None:
             self._render(key)
         if depth is Depth.DIRECT:
-            self._render_targets(key)
+            self._render_ends(key)
         elif depth is Depth.CLOSURE:
-            self._render_closure(key)
+            self._complete(key)
+
+    def ensure_targets(self, owner: Key, names: Iterable[str]) -> bool:
+        """Render what relations of *owner* name, as deep as *owner* is; return whether all of it is there."""
+        if self.is_busy:
+            return False
+        whole = Depth.CLOSURE in (self._levels.get(owner), current_depth())
+        found = [self._rendered(resolve_relation(name, *owner), whole=whole) for name in names]
+        return all(found)
+
+    def _rendered(self, key: Key, *, whole: bool) -> bool:
+        if self._state_seen_from_here(key) is None:
+            return False
+        self.ensure(key, Depth.CLOSURE if whole else Depth.SHALLOW)
+        return True
 
     def _render(self, key: Key) -> None:
         model = self._state_or_last(key)
@@ -127,11 +141,10 @@ class Renderer:
         self._at_work.append(key)
         try:
             with self.version.counting_fields():
-                model.render(self.registry)
+                copied_cheaply(model).render(self.registry)
         finally:
             self._at_work.pop()
         self._levels[key] = Depth.SHALLOW
-        self._render_column_types(key)
 
     def _render_bases(self, key: Key, model: ModelState) -> None:
         for base in base_keys(model):
@@ -143,58 +156,35 @@ class Renderer:
             finally:
                 self._at_work.pop()
 
-    def _render_column_types(self, key: Key, to_field: str | None = None, seen: tuple[Key, ...] = ()) -> None:
-        """Render along the foreign keys that the column type of a reference to *key* follows."""
-        model = self._state_or_last(key)
-        if model is None or key in seen:
-            return
-        for name, field in model.fields.items():
-            # A to_field may also be an attribute name ("owner_id").
-            leads_on = field.primary_key or (to_field is not None and to_field in (name, f"{name}_id"))
-            if not field.remote_field or not leads_on:
-                continue
-            target = resolve_relation(field.remote_field.model, *key)
-            if self._state_or_last(target) is not None:
-                self.ensure(target, Depth.SHALLOW)
-                self._render_column_types(target, getattr(field.remote_field, "field_name", None), (*seen, key))
-
-    def _render_closure(self, key: Key) -> None:
-        todo, fresh = [key], []
+    def _complete(self, key: Key) -> None:
+        """Make *key*, and what is rendered around it, fit for code that follows relations in either direction."""
+        todo = [key]
         while todo:
             key = todo.pop()
-            level = self._levels.get(key)
-            if level is Depth.CLOSURE:
-                continue
-            if level is None:
-                self._render(key)
-            todo += self._render_targets(key)
+            if self._levels.get(key, Depth.CLOSURE) is Depth.CLOSURE:
+                continue  # what is not rendered is completed when it is
+            targets = self._render_ends(key)
             self._levels[key] = Depth.CLOSURE
-            fresh.append(key)
-        for key in fresh:
             self._place_accessors(key)
+            todo += [*targets, *self._sources(key)]
 
-    def _render_targets(self, key: Key) -> list[Key]:
-        """Render what *key* itself refers to, and return it."""
-        # A foreign key may outlive its target for a few operations: the autodetector deletes proxies without looking
-        # who refers to them. Schema editors then see the model as it was.
-        find = self._state_or_last if current_depth() is Depth.DIRECT else self._state
+    def _render_ends(self, key: Key) -> list[Key]:
+        """Render both ends of the ManyToManyFields of *key*; return all that it refers to."""
         model = self._state_or_last(key)
         assert model is not None
-        found, missing = [], set()
-        for reference in references_of(model):
-            if reference.kind is Kind.AUTO_THROUGH:
-                continue
-            if find(reference.target) is None:
-                missing.add(reference.target)
-                continue
-            self.ensure(reference.target, Depth.SHALLOW)
-            found.append(reference.target)
-            if reference.kind is Kind.FIELD and reference.field_name:
-                remote = fields_of(model)[reference.field_name].remote_field
-                self._render_column_types(reference.target, getattr(remote, "field_name", None))
-        self._raise_missing(missing)
+        references = [reference for reference in references_of(model) if reference.kind is not Kind.AUTO_THROUGH]
+        targets = [reference.target for reference in references]
+        self._raise_missing({target for target in targets if self._state_seen_from_here(target) is None})
+        for reference in references:
+            if reference.many_to_many or reference.kind is Kind.THROUGH:
+                self.ensure(reference.target, Depth.SHALLOW)
         self._levels[key] = max(self._levels[key], Depth.DIRECT)
-        return found
+        return targets
+
+    def _state_seen_from_here(self, key: Key) -> ModelState | None:
+        # A foreign key may outlive its target for a few operations: the autodetector deletes proxies without looking
+        # who refers to them. Schema editors then see the model as it was.
+        return self._state_or_last(key) if current_depth() is not Depth.CLOSURE else self._state(key)
 
     def _raise_missing(self, missing: set[Key]) -> None:
         """Raise Django's error for a relation to a model that does not exist."""
@@ -219,7 +209,7 @@ class Renderer:
         if concrete is None:
             return []
         key = concrete._meta.app_label, str(concrete._meta.model_name)
-        depth = max(Depth.DIRECT, current_depth())
+        depth = Depth.CLOSURE if current_depth() is Depth.CLOSURE else Depth.SHALLOW
         sources = sorted(self._sources(key), key=lambda source: source[0])
         if one_to_one:
             sources = [source for source in sources if self._has_one_to_one(source)]
@@ -231,8 +221,8 @@ class Renderer:
             for holder in holders
             if not holder._meta.swapped
             for owner in (*auto_created_throughs(holder), holder)
-            for field in relations_of(owner)
-            if field.remote_field.model._meta.concrete_model is concrete  # type: ignore[union-attr]
+            for field, target in relations_of(owner)
+            if target._meta.concrete_model is concrete
             if field.one_to_one or not one_to_one
         ]
 
@@ -269,12 +259,15 @@ class Renderer:
 
 def auto_created_throughs(model: type[Model]) -> list[type[Model]]:
     """Return the through models that Django made for the ManyToManyFields of *model*."""
-    throughs = [getattr(field.remote_field, "through", None) for field in model._meta.local_many_to_many]
+    throughs = [target for field in model._meta.local_many_to_many for target in known_targets(field.remote_field)]
     return [one for one in throughs if isinstance(one, type) and one._meta.auto_created is model]  # type: ignore[attr-defined]
 
 
-def relations_of(model: type[Model]) -> list[AnyField]:
-    """Return the fields of *model* itself that relate to a rendered class."""
+def relations_of(model: type[Model]) -> Iterator[tuple[AnyField, type[Model]]]:
+    """Yield the fields of *model* itself that relate to a rendered class, and that class."""
     fields: Any = model._meta._get_fields(reverse=False, include_parents=False)
-    related = (field for field in fields if field.is_relation and field.remote_field is not None)
-    return [field for field in related if isinstance(getattr(field.remote_field, "model", None), type)]
+    for field in fields:
+        if field.is_relation and field.remote_field is not None:
+            target = field.remote_field.__dict__.get("model")
+            if isinstance(target, type):
+                yield field, target
