@@ -13,6 +13,8 @@ MATRIX = [
     for python, versions in {"3.11": ["5.2"], "3.12": ["5.2", "6.0", "6.1"], "3.13": ["5.2", "6.0", "6.1"]}.items()
     for django in versions
 ]
+OF_DJANGOS_TESTS = ["docutils", "jinja2", "pillow", "pyyaml", "tblib"]
+"""Without them, some of Django's tests are skipped."""
 MINIMUMS = ["django==5.2", "pydantic==2.10", "typer==0.26.0", "gitpython==3.2.1"]
 
 
@@ -69,6 +71,14 @@ def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
     session.install("-e", ".[docs,example]")
     session.run("sphinx-build", "-W", "--keep-going", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session
+@nox.parametrize("django", ["5.2", "6.0", "6.1"])
+def conformance(session: nox.Session, django: str) -> None:
+    """Run Django's own tests with the state engine in its place: --database, --suite, --quick, --parallel N."""
+    session.install("-e", ".[test]", "pip", *OF_DJANGOS_TESTS, f"django~={django}.0")
+    session.run("python", "-m", "tests.conformance", *session.posargs)
 
 
 @nox.session

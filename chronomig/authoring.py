@@ -21,6 +21,7 @@ from django.db.migrations.state import ProjectState as DjangoProjectState
 
 from chronomig.autodetect import ModelKey
 from chronomig.checks import own_migration_modules
+from chronomig.copying import Template, vendor
 from chronomig.detect import detect, key_of, members_of, optimized, referred_to, wanted_state
 from chronomig.errors import Refused, UsageError
 from chronomig.folding import fold
@@ -29,7 +30,7 @@ from chronomig.plan import Record
 from chronomig.project import MigrationSet, Project
 from chronomig.state import ProjectState
 from chronomig.timeline import Entry, format_stamp, next_stamp, parse_stamp
-from chronomig.vendor import Template, Templates, vendor
+from chronomig.vendor import Templates
 from chronomig.writer import HEADER_PATTERN, clean_slug, format_text, render, slug_for
 
 
@@ -38,6 +39,7 @@ class DraftKind(StrEnum):
     DETECTED = "detected"
     EMPTY = "empty"
     UPDATED = "updated"
+    ADOPTED = "adopted"
 
 
 @dataclass(frozen=True)
@@ -124,14 +126,15 @@ def refuse_own_migrations(project: Project) -> None:
             f"The project's own apps have migrations of Django's own: {', '.join(found)}; nothing was written.",
             cause="Their models would be created a second time in the timeline.",
             next_step=(
-                f"If no database has them, delete {module.replace('.', '/')} and the like, then run it again."
+                "Run chronomig adopt to take them over. "
+                f"If no database has them, {module.replace('.', '/')} and the like can be deleted instead."
             ),
         )
 
 
 def add_vendored(found: SetDraft, templates: Sequence[Template]) -> None:
     for template in templates:
-        found.add(DraftKind.VENDORED, vendor(template, found.stamp(), found.set))
+        found.add(DraftKind.VENDORED, vendor(template, found.stamp(), found.set.directory))
 
 
 def add_detected(project: Project, found: SetDraft, wanted: DjangoProjectState, choices: Choices) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
+from pkgutil import iter_modules
 from typing import Any
 
-from django.apps import apps
 from django.core import checks
 from django.db.migrations.loader import MigrationLoader
-from django.utils.module_loading import module_has_submodule
 
 from chronomig.errors import ChronomigError, ConfigError, TimelineError
+from chronomig.loading import Key, key_of, origins_in
 from chronomig.project import Project, current_project
 
 
@@ -50,34 +51,49 @@ def check_timelines(app_configs: object, **kwargs: Any) -> list[checks.CheckMess
 def check_own_migrations(app_configs: object, **kwargs: Any) -> list[checks.CheckMessage]:
     """chronomig.W002: an app of the project's own still has migrations of Django's."""
     try:
-        project = current_project()
-    except ConfigError:
-        return []
+        found = list(own_migration_modules(current_project()))
+    except ChronomigError:
+        return []  # E001 or E002 tells
     return [
         checks.Warning(
-            f"The app {label!r} has migrations of Django's own, which chronomig does not run.",
-            hint=f"Delete {module.replace('.', '/')} once its changes are in the timeline.",
+            f"The app {label!r} has migrations of Django's own that are not in the timeline.",
+            hint=f"Run chronomig adopt, or delete {module.replace('.', '/')} if no database has them.",
             id="chronomig.W002",
         )
-        for label, module in own_migration_modules(project)
+        for label, module in found
     ]
 
 
 def own_migration_modules(project: Project) -> Iterator[tuple[str, str]]:
-    """Yield (label, module) of the project's own apps whose migrations package holds files."""
-    for label in sorted(project.own_apps()):
-        module, _ = MigrationLoader.migrations_module(label)
-        if module and has_migration_files(label, module):
-            yield label, module
+    """Yield (label, module) of the project's own apps whose migrations package holds what no timeline has."""
+    found = {label: MigrationLoader.migrations_module(label)[0] for label in sorted(project.own_apps())}
+    modules = {label: module for label, module in found.items() if module}
+    files = {label: list(migration_files(module)) for label, module in modules.items()}
+    adopted = adopted_keys(project) if any(files.values()) else set()
+    for label, names in files.items():
+        if any((label, name) not in adopted for name in names):
+            yield label, modules[label]
 
 
-def has_migration_files(label: str, module: str) -> bool:
-    from pathlib import Path
+def adopted_keys(project: Project) -> set[Key]:
+    """Return (app label, upstream name) of all that a timeline holds, or that a squash in it stands for."""
+    found: set[Key] = set()
+    for one in project.sets.values():
+        if one.directory.is_dir():
+            for origin in origins_in(one.timeline).values():
+                found |= {origin.key, *origin.replaced, *map(key_of, origin.squashes)}
+    return found
 
-    app = apps.get_app_config(label)
-    if module != f"{app.name}.migrations" or not module_has_submodule(app.module, "migrations"):
-        return False
-    return any(file.stem != "__init__" for file in (Path(app.path) / "migrations").glob("*.py"))
+
+def migration_files(module: str) -> Iterator[str]:
+    """Yield the names of the migrations in a package, as Django finds them, without importing them."""
+    try:
+        spec = find_spec(module)
+    except ModuleNotFoundError:
+        return
+    for _, name, is_package in iter_modules(spec.submodule_search_locations if spec else None or []):
+        if not is_package and name[0] not in "_~":
+            yield name
 
 
 def told(error: ChronomigError) -> str:

@@ -145,6 +145,44 @@ def makemigrations(
 
 
 @app.command()
+def adopt(
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
+    ] = None,
+    move: Annotated[
+        bool, typer.Option("--move/--copy", help="Delete the project's own migration files once they are copied.")
+    ] = False,
+    unsquash: Annotated[
+        list[str] | None,
+        typer.Option("--unsquash", metavar="APP", help="Take the migrations that APP's squashes stand for instead."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written, write nothing.")] = False,
+    no_input: NoInput = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete files without asking.")] = False,
+    settings: Settings = None,
+    json: Json = False,
+    verbosity: Verbosity = 1,
+) -> None:
+    """Turn a project with migrations of Django's own into a timeline."""
+    from chronomig.commands import adopt as command
+
+    done(
+        command.run(
+            project(settings),
+            sets=sets or [],
+            move=move,
+            unsquash=unsquash or [],
+            dry_run=dry_run,
+            interactive=not no_input,
+            yes=yes,
+            json=json,
+            verbosity=verbosity,
+        )
+    )
+
+
+@app.command()
 def migrate(
     to: To = None,
     before: Before = None,

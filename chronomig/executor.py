@@ -226,8 +226,8 @@ class Run:
     def _record(self, kind: Kind, duration_ms: int) -> None:
         self.operation = "Recording it"
         self.history.write(event_of(self.one, kind, duration_ms))
-        if self.one.loaded.origin is not None:
-            keep_in_step(self.connection, self.one.loaded.origin.key, self.one.step.direction)
+        if origin := self.one.loaded.origin:
+            keep_in_step(self.connection, {origin.key, *origin.replaced}, self.one.step.direction)
 
     def _run_own_code(self, editor: BaseDatabaseSchemaEditor, base: ProjectState) -> ProjectState:
         source = self.one.loaded.source

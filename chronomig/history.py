@@ -10,7 +10,7 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -152,7 +152,15 @@ class History:
 
     def write(self, event: Event) -> None:
         """Append *event*; the table is there."""
-        self._rows().create(
+        self._row(event).save(using=self.connection.alias, force_insert=True)
+
+    def write_all(self, events: Iterable[Event]) -> None:
+        """Append *events*, all or none; the table is there."""
+        rows = event_model()._default_manager.using(self.connection.alias)
+        rows.bulk_create([self._row(event) for event in events])
+
+    def _row(self, event: Event) -> models.Model:
+        return event_model()(
             set_name=self.set_name,
             name=event.name,
             kind=event.kind.value,
@@ -175,9 +183,6 @@ class History:
         with self.connection.cursor() as cursor:
             cursor.execute(f"SELECT {columns} FROM {quote(TABLE)} ORDER BY {quote('id')}")
             return list(cursor.fetchall())
-
-    def _rows(self) -> models.QuerySet[models.Model]:
-        return event_model()._default_manager.using(self.connection.alias)
 
     def _table_names(self) -> list[str]:
         with self.connection.cursor() as cursor:
@@ -285,10 +290,15 @@ def ensure_django_table(connection: BaseDatabaseWrapper) -> None:
     MigrationRecorder(connection).ensure_schema()
 
 
-def keep_in_step(connection: BaseDatabaseWrapper, origin: tuple[str, str], direction: Direction) -> None:
-    """Record a vendored migration in ``django_migrations`` too, so that Django's own tools keep telling the truth."""
+def keep_in_step(connection: BaseDatabaseWrapper, origins: Collection[tuple[str, str]], direction: Direction) -> None:
+    """
+    Record a vendored migration in ``django_migrations`` too, so that Django's own tools keep telling the truth.
+
+    *origins* holds, besides its own, those of what it replaces: Django records them all.
+    """
     recorder = MigrationRecorder(connection)
-    if direction is Direction.DOWN:
-        recorder.record_unapplied(*origin)
-    elif not recorder.migration_qs.filter(app=origin[0], name=origin[1]).exists():
-        recorder.record_applied(*origin)
+    for app, name in sorted(origins):
+        if direction is Direction.DOWN:
+            recorder.record_unapplied(app, name)
+        elif not recorder.migration_qs.filter(app=app, name=name).exists():
+            recorder.record_applied(app, name)

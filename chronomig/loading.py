@@ -11,8 +11,8 @@ import ast
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +27,8 @@ from chronomig.timeline import Entry
 
 Labelled = tuple[str, Operation]
 """(app label, operation)"""
+Key = tuple[str, str]
+"""(app label, upstream name)"""
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,33 @@ class Origin:
     version: str
     sha256: str
     """Of the upstream text, as it was copied."""
+    package: str = ""
+    """The package that the upstream module stood in."""
+    replaces: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What a squash stands for: {"app.name": the same of that one, where it is a squash too}."""
+    squashes: tuple[str, ...] = ()
+    """The squashes, as "app.name", that stand for it and others."""
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> Key:
         return self.app, self.name
+
+    @property
+    def replaced(self) -> frozenset[Key]:
+        """All that it stands for, squashes of squashes included."""
+        return frozenset(keys_in(self.replaces))
+
+
+def key_of(text: str) -> Key:
+    """Return the key of "app.name"."""
+    app, _, name = text.partition(".")
+    return app, name
+
+
+def keys_in(tree: Mapping[str, Any]) -> Iterator[Key]:
+    for text, below in tree.items():
+        yield key_of(text)
+        yield from keys_in(below)
 
 
 @dataclass(frozen=True)
@@ -168,7 +193,7 @@ def execute(entry: Entry, set_name: str, origin: Origin | None) -> ModuleType:
     """Execute *entry*'s file in a module of its own, which is not importable by others."""
     module = ModuleType(f"project_migrations.{set_name}.{entry.name}")
     module.__file__ = str(entry.path)
-    if origin is not None and (package := upstream_package(origin.app)):
+    if origin is not None and (package := upstream_package(origin.app) or origin.package):
         module.__package__ = package
         module.__name__ = f"{package}.{origin.name}"
     try:
@@ -220,19 +245,31 @@ def read_origin(entry: Entry) -> Origin | None:
     except (ValueError, SyntaxError, TypeError) as error:
         raise LoadError(
             f"{entry.path}: its ORIGIN cannot be read.",
-            cause=f"It is one literal with the keys {', '.join(field.name for field in fields(Origin))}: {error}",
+            cause=f"It is one literal with the keys {', '.join(one.name for one in fields(Origin))}: {error}",
             next_step="Restore the line as makemigrations wrote it.",
         ) from error
 
 
-def _only_known(values: Mapping[str, Any]) -> dict[str, str]:
-    return {field.name: str(values[field.name]) for field in fields(Origin) if field.name in values}
+def _only_known(values: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {one.name: str(values[one.name]) for one in fields(Origin) if one.name in values}
+    return found | {"replaces": dict(values.get("replaces", {})), "squashes": tuple(values.get("squashes", ()))}
 
 
-def origins(entries: Iterable[Entry]) -> dict[tuple[str, str], str]:
+def origins(entries: Iterable[Entry]) -> dict[Key, str]:
     """Return (app label, upstream name) -> name for the vendored files among *entries*; reads, runs nothing."""
+    return {origin.key: name for name, origin in origins_in(entries).items()}
+
+
+def origins_in(entries: Iterable[Entry]) -> dict[str, Origin]:
+    """Return name -> origin for the vendored files among *entries*; reads, runs nothing."""
     found = ((entry.name, read_origin(entry)) for entry in entries)
-    return {origin.key: name for name, origin in found if origin is not None}
+    return {name: origin for name, origin in found if origin is not None}
+
+
+def place_in_graph(loaded: Loaded) -> tuple[list[Key], list[Key]]:
+    """Return what a vendored migration says it stands on, and what it says has to come after it."""
+    after, before = (getattr(loaded.source, name, ()) for name in ("dependencies", "run_before"))
+    return [(app, name) for app, name in after], [(app, name) for app, name in before]
 
 
 def put_on_path(folders: Iterable[str]) -> None:

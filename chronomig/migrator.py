@@ -9,6 +9,7 @@ from typing import Protocol
 
 from django.db import Error as DatabaseFault
 
+from chronomig.adoption import MisfitRefused
 from chronomig.config import OutOfOrder
 from chronomig.errors import Interrupted, Refused
 from chronomig.executor import Executor, Result, Watcher
@@ -78,6 +79,8 @@ class Choices:
 def plan_journey(database: Database, choices: Choices) -> Journey:
     """Plan, reading only; raise what refuses a plan."""
     record = database.record()
+    if misfits := database.adoption(record).misfits:
+        raise MisfitRefused(database.alias, misfits)
     code = database.code(record, choices.wanted(database, record))
     adoptable = tuple(one for one in record.applied if one.how == Kind.ADOPTED and one.at is None)
     return Journey(database, record, database.plan(record, code, choices.out_of_order), code, adoptable)

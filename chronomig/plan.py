@@ -7,10 +7,11 @@ statement runs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from chronomig.config import OutOfOrder
 from chronomig.errors import ChronomigError, Refused
@@ -152,12 +153,14 @@ def plan(
     out_of_order: OutOfOrder = OutOfOrder.FAIL,
     edited: Collection[str] = (),
     elsewhere: Collection[str] = (),
+    unrelated: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> Plan:
     """
     Return the steps that make what is applied equal to *wanted*.
 
     *timeline* holds the names of the files, in order; *edited* the applied names whose file has other bytes now;
-    *elsewhere* the names that are not in the timeline, but whose code is at hand.
+    *elsewhere* the names that are not in the timeline, but whose code is at hand; *unrelated* the applied names that
+    do not stand on a pending one, whatever the order of the files.
     Raise OutOfOrderRefused, MissingCodeRefused, or UnknownWanted.
     """
     files, wanted, applied = set(timeline), set(wanted), record.names
@@ -174,7 +177,7 @@ def plan(
     steps = [*resumed, *downs, *ups]
     _refuse_missing_code(steps, at_hand, edited)
     stays = [name for name in settled if name in wanted]
-    clashes = list(_clashes(downs, ups, settled, stays))
+    clashes = list(_clashes(downs, ups, settled, stays, unrelated))
     stepped_over = [
         clash for clash in clashes if clash.direction is Direction.DOWN and not at_hand.issuperset(clash.over)
     ]
@@ -199,7 +202,11 @@ def _refuse_missing_code(steps: Sequence[Step], files: Collection[str], edited: 
 
 
 def _clashes(
-    downs: Sequence[Step], ups: Sequence[Step], settled: Sequence[str], stays: Sequence[str]
+    downs: Sequence[Step],
+    ups: Sequence[Step],
+    settled: Sequence[str],
+    stays: Sequence[str],
+    unrelated: Mapping[str, Collection[str]],
 ) -> Iterator[Clash]:
     """Yield what moves under a migration that stays: applied later (downs), or later in file order (ups)."""
     staying = set(stays)
@@ -211,8 +218,9 @@ def _clashes(
             yield Clash(step.name, Direction.DOWN, tuple(later))
     newest = max(stays, default="")
     for step in ups:
-        if step.name < newest:
-            yield Clash(step.name, Direction.UP, tuple(sorted(name for name in stays if name > step.name)))
+        free = set(unrelated.get(step.name, ()))
+        if step.name < newest and (over := sorted(name for name in stays if name > step.name and name not in free)):
+            yield Clash(step.name, Direction.UP, tuple(over))
 
 
 def explain(clash: Clash) -> str:

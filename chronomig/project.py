@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,11 +23,22 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig import config as configuration
+from chronomig.adoption import Adoption, Ancestry, Needs, weigh
 from chronomig.config import Config, OutOfOrder, SetConfig
 from chronomig.errors import ConfigError, UsageError, did_you_mean
 from chronomig.folding import States
 from chronomig.history import Event, History, Kind, django_applied
-from chronomig.loading import Loaded, Loader, origins, put_on_path
+from chronomig.loading import (
+    Key,
+    Loaded,
+    Loader,
+    Origin,
+    origins,
+    origins_in,
+    place_in_graph,
+    put_on_path,
+    read_origin,
+)
 from chronomig.plan import Applied, Plan, Record, plan
 from chronomig.snapshots import Snapshots
 from chronomig.sources import Code, edited
@@ -45,6 +56,8 @@ class MigrationSet:
     directory: Path
     config: SetConfig
     trees: Trees
+    may_be_missing: bool = False
+    """Whether a directory that is not there is an empty one, for those who are about to write into it."""
 
     @property
     def aliases(self) -> tuple[str, ...]:
@@ -53,6 +66,8 @@ class MigrationSet:
     @cached_property
     def timeline(self) -> Timeline:
         """The migrations on the disk; raise TimelineError."""
+        if self.may_be_missing and not self.directory.is_dir():
+            return Timeline(self.name, self.directory)
         return read_timeline(self.directory, self.name, now=datetime.now(UTC))
 
     @cached_property
@@ -79,9 +94,15 @@ class MigrationSet:
         return States(names, lambda name: self.loader.load(there[name]), stored)
 
     @cached_property
-    def origins(self) -> Mapping[tuple[str, str], str]:
+    def origins(self) -> Mapping[Key, str]:
         """(app label, upstream name) -> name, of every vendored file."""
         return origins(self.timeline)
+
+    def origin(self, name: str) -> Origin:
+        """Return where the vendored file *name* came from."""
+        found = read_origin(self.timeline.by_name[name])
+        assert found is not None
+        return found
 
 
 class Database:
@@ -113,17 +134,18 @@ class Database:
         record = self.history.read()
         return replace(record, applied=(*self.adoptable(record), *record.applied))
 
+    def adoption(self, record: Record) -> Adoption:
+        """Return what ``django_migrations`` has of the vendored files that the history does not have."""
+        have = {*record.names, record.half_done.name if record.half_done else ""}
+        found = origins_in(entry for entry in self.set.timeline if entry.name not in have)
+        return weigh(found, django_applied(self.connection) if found else ())
+
     def adoptable(self, record: Record) -> tuple[Applied, ...]:
         """Return the vendored migrations that ``django_migrations`` has and the history does not."""
-        have = {*record.names, record.half_done.name if record.half_done else ""}
-        found = origins(entry for entry in self.set.timeline if entry.name not in have)
-        if not found:
-            return ()
-        recorded = django_applied(self.connection)
+        files = self.set.timeline.by_name
         return tuple(
-            Applied(name, self.set.timeline.by_name[name].sha256, Kind.ADOPTED.value, origin=origin)
-            for origin, name in found.items()
-            if origin in recorded
+            Applied(name, files[name].sha256, Kind.ADOPTED.value, origin=self.set.origin(name).key)
+            for name in self.adoption(record).names
         )
 
     def adopt(self) -> tuple[Applied, ...]:
@@ -131,8 +153,9 @@ class Database:
         adoptable = self.adoptable(self.history.read())
         if adoptable:
             self.history.ensure_table()
-        for one in adoptable:
-            self.history.write(Event(Kind.ADOPTED, one.name, sha256=one.sha256, origin=one.origin))
+        self.history.write_all(
+            Event(Kind.ADOPTED, one.name, sha256=one.sha256, origin=one.origin) for one in adoptable
+        )
         return adoptable
 
     def known(self, record: Record, text: str) -> Known:
@@ -157,7 +180,20 @@ class Database:
             out_of_order=out_of_order or self.set.config.out_of_order,
             edited=code.edited,
             elsewhere=code.elsewhere,
+            unrelated=self.unrelated(record, code),
         )
+
+    def unrelated(self, record: Record, code: Code) -> Mapping[str, Collection[str]]:
+        """Return {pending file: adopted ones that do not stand on it}, where Django's order was another one."""
+        adopted = [one.name for one in record.applied if one.how == Kind.ADOPTED and one.name in code.wanted]
+        have, newest = set(record.names), max(adopted, default="")
+        late = [name for name in code.target.names if name < newest and name in code.wanted and name not in have]
+        if not late:
+            return {}
+        found = origins_in(code.target)
+        loaded = {name: self.set.loader.load(code.target.by_name[name]) for name in found}
+        ancestry = Ancestry(found, {name: Needs(*place_in_graph(one)) for name, one in loaded.items()})
+        return {name: [one for one in adopted if name not in ancestry.of(one)] for name in late}
 
     def edited(self, applied: Iterable[Applied]) -> frozenset[str]:
         """Return those of *applied* whose file holds other bytes than when it was applied."""
@@ -236,10 +272,10 @@ class Project:
         """Return the labels of the apps that are the project's own: configured, or found below its root."""
         if self.config.own_apps is not None:
             return frozenset(self.config.own_apps)
-        return frozenset(app.label for app in apps.get_app_configs() if self._is_own(Path(app.path)))
+        return frozenset(app.label for app in apps.get_app_configs() if self.is_own(Path(app.path)))
 
-    def _is_own(self, path: Path) -> bool:
-        """A virtual environment below the root is not the project's own code."""
+    def is_own(self, path: Path) -> bool:
+        """Whether code is the project's own; a virtual environment below the root is not."""
         path = path.resolve()
         inside = path.is_relative_to(self.root.resolve())
         return inside and not {"site-packages", "dist-packages"} & set(path.parts)

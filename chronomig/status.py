@@ -83,9 +83,11 @@ def _lines(database: Database, record: Record) -> Iterator[Line]:
             one.name, state, one.how, one.at, one.duration_ms, one.name in edited, one.name in late, note
         )  # fmt: skip
     last = max(record.names, default="")
+    notes = {misfit.name: misfit.note for misfit in database.adoption(record).misfits}
+    have = {*record.names, half.name if half else ""}
     for name in timeline.names:
-        if name not in record.names and (half is None or name != half.name):
-            yield Line(name, State.PENDING, out_of_order=name < last)
+        if name not in have:
+            yield Line(name, State.PENDING, out_of_order=name < last, note=notes.get(name, ""))
 
 
 def applied_late(record: Record) -> frozenset[str]:

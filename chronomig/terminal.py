@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -80,3 +83,17 @@ class ProgressReporter(PlainReporter):
         if self._task is not None:
             self.progress.stop()
             self._task = None
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Give a function that moves a bar on stderr: (number, total, name of what is at hand)."""
+    columns = (BarColumn(bar_width=20), TextColumn("{task.completed:.0f}/{task.total:.0f} " + what))
+    console = Console(stderr=True, highlight=False)
+    with Progress(*columns, TextColumn("{task.description}", markup=False), console=console, transient=True) as bar:
+        task = bar.add_task("", total=1)
+
+        def count(number: int, total: int, name: str) -> None:
+            bar.update(task, completed=number, total=total, description=name)
+
+        yield count

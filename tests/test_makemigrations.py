@@ -344,7 +344,7 @@ def test_own_apps_with_migrations_of_djangos_own_are_refused(sqlite_project: Pro
     done = sqlite_project.chronomig("makemigrations")
     assert done.code == 4
     assert "The project's own apps have migrations of Django's own: shop; nothing was written." in done.err
-    assert "delete shop/migrations" in done.err
+    assert "Run chronomig adopt to take them over." in done.err
     assert sqlite_project.files() == []
 
 

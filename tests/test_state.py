@@ -300,6 +300,20 @@ def test_renaming_a_field_leaves_older_states_and_operations_alone() -> None:
     assert second.models["a", "source"].fields["to"].remote_field.field_name == "number"
 
 
+def test_a_relation_that_is_renamed_stays_the_same_field() -> None:
+    first = build(*LIBRARY)
+    second = first.after("lib", migrations.RenameField("book", "author", "writer"))
+    assert second.models["lib", "book"].fields["writer"] is first.models["lib", "book"].fields["author"]
+
+
+def test_a_registry_is_not_ready_during_a_bulk_update_as_in_django() -> None:
+    apps = build(*LIBRARY).apps
+    with pytest.raises(KeyError), apps.bulk_update():
+        assert not apps.ready
+        raise KeyError
+    assert apps.ready
+
+
 def test_renaming_the_parent_of_another_model_takes_its_children_along(tables: Callable[..., ProjectState]) -> None:
     link = models.OneToOneField("lib.Author", models.CASCADE, parent_link=True, primary_key=True, auto_created=True)
     child = migrations.CreateModel("Poet", [("author_ptr", link)], bases=("lib.Author",))

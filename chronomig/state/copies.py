@@ -143,10 +143,10 @@ def with_fields_copied(model: ModelState) -> ModelState:
     return copy
 
 
-def take_unchanged_fields(original: ModelState, copy: ModelState) -> None:
-    """Put the fields of *original* back into *copy* where renaming a field left them alone."""
+def take_unchanged_fields(original: ModelState, copy: ModelState, renamed: Mapping[str, str]) -> None:
+    """Put the fields of *original* back into *copy* where renaming, {new name: old}, changed nothing in them."""
     for name, field in copy.fields.items():
-        before = original.fields.get(name)
+        before = original.fields.get(renamed.get(name, name))
         if before is not None and _names_in(before) == _names_in(field):
             copy.fields[name] = before
 

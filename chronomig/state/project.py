@@ -184,7 +184,7 @@ class ProjectState(DjangoProjectState):
         part = DjangoProjectState(dict(copies), set(self.real_apps))
         part.rename_field(app_label, model_name, old_name, new_name)
         for source, original in originals.items():
-            take_unchanged_fields(original, part.models[source])
+            take_unchanged_fields(original, part.models[source], {new_name: old_name} if source == key else {})
         self._merge(originals, part.models)
 
 

@@ -126,7 +126,13 @@ class LazyApps(StateApps):
 
     @contextmanager
     def bulk_update(self) -> Iterator[None]:
-        yield
+        """Do not count as ready inside, as in Django; caches are cleared once, afterwards."""
+        ready, self.ready = self.ready, False
+        try:
+            yield
+        finally:
+            self.ready = ready
+            self.clear_cache()
 
     def clear_cache(self) -> None:
         for models in self.all_models.values():

@@ -1,0 +1,156 @@
+"""``chronomig adopt``: turn an existing project into a timeline."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from chronomig import output
+from chronomig.adopt import Choices, Original, draft_adoption, originals
+from chronomig.adoption import Adoption, weigh
+from chronomig.authoring import Draft, SetDraft
+from chronomig.commands.makemigrations import shown
+from chronomig.copying import reason_for_reference
+from chronomig.errors import DatabaseError, Refused
+from chronomig.history import django_applied
+from chronomig.loading import origins_in
+from chronomig.project import Database, Project
+from chronomig.writer import put_in_place
+
+
+def run(
+    project: Project,
+    *,
+    sets: Sequence[str] = (),
+    move: bool = False,
+    unsquash: Sequence[str] = (),
+    dry_run: bool = False,
+    interactive: bool = True,
+    yes: bool = False,
+    json: bool = False,
+    verbosity: int = 1,
+) -> int:
+    """Draft the timelines of all sets, then write them, then remove the originals that shall move."""
+    chosen = project.choose_sets(sets)
+    with progress_bar(wanted=not json and verbosity > 0) as progress:
+        choices = Choices(unsquash, progress)
+        drafted = [draft_adoption(project, one, choices) for one in chosen]
+    found = originals(project, drafted) if move else []
+    going = [one for one in found if not one.stays]
+    if not dry_run:
+        ask_about_originals(going, yes=yes, interactive=interactive)
+        put_in_place([draft.entry for one in drafted for draft in one.drafts])
+        for one in going:
+            one.path.unlink()
+    if json:
+        output.say_json("adopt", written=not dry_run, **as_json(project, drafted, found))
+    elif verbosity:
+        say(project, drafted, found, dry_run=dry_run)
+    return 0
+
+
+@contextlib.contextmanager
+def progress_bar(*, wanted: bool) -> Iterator[Callable[[int, int, str], None]]:
+    """Give what shows how far the drafting is: a bar on a terminal, else nothing."""
+    if not wanted or not output.is_terminal(sys.stderr):
+        yield lambda number, total, name: None
+        return
+    from chronomig import terminal  # rich costs start-up time
+
+    with terminal.counting("copying") as count:
+        yield count
+
+
+def ask_about_originals(going: Sequence[Original], *, yes: bool, interactive: bool) -> None:
+    """Nothing is deleted without a yes; raise Refused."""
+    if not going or yes:
+        return
+    what = f"{output.plural(len(going), 'file')} of the project's own would be deleted, once the copies are written"
+    listed = "\n".join(f"  {shown(one.path)}" for one in going)
+    if interactive and sys.stdin.isatty():
+        output.say(f"{what}:\n{listed}", err=True)
+        if output.confirm("Continue?"):
+            return
+        raise Refused("Nothing was written.", cause="The question was answered with no.")
+    raise Refused(f"{what}; nothing was written.", cause=listed, next_step="Add --yes, or --copy to keep them.")
+
+
+def say(project: Project, drafted: Sequence[SetDraft], found: Sequence[Original], *, dry_run: bool) -> None:
+    """Print every file, what becomes of the originals, and what the databases will take over."""
+    for one in drafted:
+        if not one.drafts:
+            output.say(f"{one.set.name}: nothing to adopt")
+        for draft in one.drafts:
+            reason = reason_for_reference(draft.entry)
+            note = f"  (refers to the original, because {reason})" if reason else ""
+            output.say(f"{one.set.name}: {'would write' if dry_run else 'wrote'} {shown(draft.entry.path)}{note}")
+    for original in found:
+        done = "would delete" if dry_run else "deleted"
+        output.say(f"{f'kept, because {original.stays}:' if original.stays else done} {shown(original.path)}")
+    for line in told_of_databases(project, drafted):
+        output.say(line)
+    if any(one.drafts for one in drafted) and not dry_run:
+        output.say("Next: chronomig makemigrations --check, chronomig status, chronomig migrate.")
+
+
+def told_of_databases(project: Project, drafted: Sequence[SetDraft]) -> Iterator[str]:
+    """Yield a line for each database: what its first migrate would take over."""
+    for database, one in databases_of(project, drafted):
+        files = len(one.set.timeline) + len(one.drafts)
+        try:
+            adoption, rows = weighed(database, one)
+        except DatabaseError as error:
+            yield f"{database.alias}: cannot be looked at ({error.cause})"
+            continue
+        yield (
+            f"{database.alias}: django_migrations has {output.plural(rows, 'row')}; "
+            f"of {output.plural(files, 'file')}, {len(adoption.names)} would be adopted by migrate"
+        )
+        for misfit in adoption.misfits:
+            yield f"{database.alias}: {misfit.name} is {misfit.note}"
+
+
+def databases_of(project: Project, drafted: Sequence[SetDraft]) -> Iterator[tuple[Database, SetDraft]]:
+    for database in project.databases.values():
+        for one in drafted:
+            if one.set.name == database.set.name:
+                yield database, one
+
+
+def weighed(database: Database, one: SetDraft) -> tuple[Adoption, int]:
+    """Return what a database would take over, and how many rows it has; raise DatabaseError."""
+    rows = django_applied(database.connection)
+    entries = [*one.set.timeline, *(draft.entry for draft in one.drafts)]
+    return weigh(origins_in(entries), rows), len(rows)
+
+
+def as_json(project: Project, drafted: Sequence[SetDraft], found: Sequence[Original]) -> dict[str, object]:
+    return {
+        "sets": [{"set": one.set.name, "files": [file_as_json(draft) for draft in one.drafts]} for one in drafted],
+        "originals": [{"path": str(one.path), "stays": one.stays or None} for one in found],
+        "databases": [database_as_json(*pair) for pair in databases_of(project, drafted)],
+    }
+
+
+def file_as_json(draft: Draft) -> dict[str, object]:
+    origin = draft.loaded.origin
+    return {
+        "name": draft.entry.name,
+        "path": str(draft.entry.path),
+        "origin": " ".join(origin.key) if origin else None,
+        "refers_because": reason_for_reference(draft.entry) or None,
+    }
+
+
+def database_as_json(database: Database, one: SetDraft) -> dict[str, object]:
+    try:
+        adoption, rows = weighed(database, one)
+    except DatabaseError as error:
+        return {"alias": database.alias, "error": output.error_as_json(error)}
+    return {
+        "alias": database.alias,
+        "rows": rows,
+        "adoptable": list(adoption.names),
+        "misfits": [{"name": misfit.name, "note": misfit.note} for misfit in adoption.misfits],
+    }
