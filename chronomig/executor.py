@@ -249,7 +249,7 @@ class Run:
                 self._run_one(editor, move)
                 if self.stepwise:
                     run_deferred(editor)
-                self.keeper.after(move, (way.move(later) for later in places[index + 1 :]))
+                self.keeper.after(move)
                 last = index + 1 == len(places) or way.numbered[places[index + 1]].number != move.number
                 if self.stepwise and last:
                     self._record_progress(move)

@@ -8,7 +8,7 @@ from chronomig.executor import Move, Way
 from chronomig.folding import States
 from chronomig.preparing import Prepared
 from chronomig.project import Database
-from chronomig.stash import Keeper, Limits, NothingKept
+from chronomig.stash import Keeper, Limits, NothingKept, fills_again
 
 
 def keeper_for(
@@ -21,7 +21,11 @@ def keeper_for(
     if downs and limits.puts_aside:
         database.stash.ensure_table()
     database.stash.sweep()
-    keeper = Keeper(database.connection, database.stash, limits)
+    filling = [
+        one.loaded.name for one in prepared if one.is_up and any(fills_again(op) for _, op in one.loaded.operations)
+    ]
+    applied = database.history.read().names
+    keeper = Keeper(database.connection, database.stash, limits, applied=applied, filling=filling)
     if downs:
         keeper.weigh_all(moves_down(downs, states()))
     return keeper

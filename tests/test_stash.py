@@ -27,7 +27,7 @@ from chronomig.loading import Labelled, Loaded  # noqa: E402
 from chronomig.migration import Migration  # noqa: E402
 from chronomig.plan import Direction, HalfDone, Step  # noqa: E402
 from chronomig.preparing import Prepared  # noqa: E402
-from chronomig.stash import Entries, Keeper, Limits, State, TooMuch  # noqa: E402
+from chronomig.stash import Entries, Keeper, Limits, State, TooMuch, fills_again  # noqa: E402
 
 NO_LIMITS = Limits(rows=1_000_000, megabytes=1_000, days=30)
 
@@ -73,7 +73,13 @@ class Shop:
         if limits.puts_aside:
             self.entries.ensure_table()
         self.entries.sweep()
-        keeper = Keeper(self.connection, self.entries, limits)
+        filling = [
+            name
+            for name in names
+            if direction is Direction.UP
+            and any(fills_again(operation) for _, operation in self.files[name].operations)
+        ]
+        keeper = Keeper(self.connection, self.entries, limits, applied=self.applied, filling=filling)
         executor = Executor(self.connection, self.history, states, Quiet(), keeper)
         prepared = [Prepared(Step(name, direction, half), self.files[name]) for name in names]
         results = []
@@ -262,6 +268,34 @@ def test_what_code_fills_in_again_gives_way_to_what_was_there(shop: Shop) -> Non
     shop.model("Country").create(code="it", name="Italy")
     before = shop.rows()
     shop.down()
+    shop.up()
+    assert shop.rows() == before
+    assert shop.entries.all() == []
+
+
+def test_code_of_later_migrations_fills_in_again_what_it_did_and_finds_what_it_made(shop: Shop) -> None:
+    def seed(apps: Any, editor: Any) -> None:
+        country = apps.get_model("shop", "Country")._default_manager.using(editor.connection.alias)
+        country.bulk_create([country.model(code=code) for code in ("de", "fr")])
+
+    def link(apps: Any, editor: Any) -> None:
+        country = apps.get_model("shop", "Country")._default_manager.using(editor.connection.alias)
+        town = apps.get_model("shop", "Town")._default_manager.using(editor.connection.alias)
+        town.create(name="Paris", country_id=country.get(code="fr").pk)
+
+    shop.migration(create("Country", ("code", models.CharField(max_length=2, unique=True))))
+    shop.migration(
+        create("Town", ("name", models.TextField()), ("country", models.ForeignKey("shop.Country", models.CASCADE)))
+    )
+    shop.migration(migrations.RunPython(seed, migrations.RunPython.noop))
+    shop.migration(migrations.AddField("country", "size", models.IntegerField(default=0)))
+    shop.migration(migrations.RunPython(link, migrations.RunPython.noop))
+    shop.up()
+    shop.model("Country").update(size=5)
+    italy = shop.model("Country").create(code="it", size=6)
+    shop.model("Town").create(name="Rome", country_id=italy.pk)
+    before = shop.rows()
+    shop.down(5)
     shop.up()
     assert shop.rows() == before
     assert shop.entries.all() == []

@@ -7,7 +7,7 @@ written in the transaction of the migration where there is one.
 
 from chronomig.stash.back import Outcome, bring_back
 from chronomig.stash.entries import TABLE, Entries, Entry, State
-from chronomig.stash.keeper import Keeper, Limits, NothingKept, TooMuch, told
+from chronomig.stash.keeper import Keeper, Limits, NothingKept, TooMuch, fills_again, told
 from chronomig.stash.tables import can_stash
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "TooMuch",
     "bring_back",
     "can_stash",
+    "fills_again",
     "told",
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import Error as DatabaseFault
 from django.db import transaction
@@ -13,6 +14,8 @@ from chronomig.stash import tables
 from chronomig.stash.entries import FLAG, Entries, Entry, State
 from chronomig.stash.tables import Relation, Table, execute, fits, query
 
+Key = tuple[Any, ...]
+"""The values of a primary key."""
 COMES, STAYS, COMES_WITH_GAPS = 0, 1, 2
 """What the flag of a row says while it comes back; the last one also stays in the stash, as it was."""
 
@@ -27,6 +30,8 @@ class Outcome:
     left: int
     """Rows that stay in the stash."""
     cause: str = ""
+    met: list[Key] = field(default_factory=list)
+    """The primary keys of rows of the table that were there already, and gave way."""
 
 
 class CannotComeBack(Exception):
@@ -42,7 +47,8 @@ def bring_back(connection: BaseDatabaseWrapper, entries: Entries, entry: Entry, 
     try:
         with transaction.atomic(connection.alias), connection.constraint_checks_disabled():
             outcome = Return(connection, entry, by_hand=by_hand).run()
-            connection.check_constraints([entry.table.name])
+            if by_hand or connection.vendor != "postgresql":  # there all checks that are due would be made at once
+                connection.check_constraints([entry.table.name])
     except (CannotComeBack, DatabaseFault) as error:
         outcome = Outcome(entry, 0, entry.rows, str(error).strip())
     if outcome.left:
@@ -69,15 +75,16 @@ class Return:
     def run(self) -> Outcome:
         """Bring back what can come; raise CannotComeBack."""
         causes = list(self.flag_what_stays())
+        met: list[Key] = []
         if self.entry.column is None:
-            self.put_rows()
+            met = self.put_rows()
             back = self.count(f"{self.flag} <> {STAYS}")
         else:
             self.overwrite([self.entry.column])
             back = self.count(f"{self.flag} = {COMES} AND {self.in_place()}")
         self.forget()
         left = self.count("1 = 1")
-        return Outcome(self.entry, back, left, "; ".join(causes) if left else "")
+        return Outcome(self.entry, back, left, "; ".join(causes) if left else "", met)
 
     # -- what stays -------------------------------------------------------------------------------------------------
 
@@ -138,21 +145,22 @@ class Return:
 
     # -- what comes -------------------------------------------------------------------------------------------------
 
-    def put_rows(self) -> None:
-        """Rows that the migration itself has put into the table again give way to those of the stash."""
-        columns = self.entry.table.stored
-        others = [one for one in columns if one not in self.there.key]
-        missing = f"{self.flag} <> {STAYS}"
+    def put_rows(self) -> list[Key]:
+        """Put the rows in; those that code has made again give way. Return the keys of these."""
+        columns, comes = self.entry.table.stored, f"{self.flag} <> {STAYS}"
+        met: list[Key] = []
         if self.there.key:
-            if others:
+            keys = ", ".join(f"{self.stash}.{self.quote(one)}" for one in self.there.key)
+            met = query(self.connection, f"SELECT {keys} FROM {self.stash} WHERE {comes} AND {self.in_place()}")
+            others = [one for one in columns if one not in self.there.key]
+            if met and others:
                 self.overwrite(others)
-            missing += f" AND NOT {self.in_place()}"
+            comes += f" AND NOT {self.in_place()}"
         names, values = ", ".join(map(self.quote, columns)), ", ".join(map(self.value, columns))
-        execute(
-            self.connection,
-            f"INSERT INTO {self.table} ({names}) SELECT {values} FROM {self.stash} WHERE {missing}",
-        )
+        sql = f"INSERT INTO {self.table} ({names}) SELECT {values} FROM {self.stash} WHERE {comes}"
+        execute(self.connection, sql)
         tables.count_on(self.connection, self.there, self.entry.table.last_number)
+        return met
 
     def overwrite(self, columns: Iterable[str]) -> None:
         """Give the rows that are there the values of the stash."""
@@ -215,6 +223,20 @@ def place_of(connection: BaseDatabaseWrapper, entry: Entry) -> Table:
         if not fits(old, new):
             raise CannotComeBack(f"the type of {was.name}.{column} was {old.kind}, now {new.kind}")
     return there
+
+
+def empty(connection: BaseDatabaseWrapper, table: Table, but: Sequence[Key]) -> None:
+    """Delete the rows of *table*, but for those with the primary keys in *but*; references to them stay."""
+    quote = connection.ops.quote_name
+    with connection.constraint_checks_disabled():
+        if not but:
+            execute(connection, f"DELETE FROM {quote(table.name)}")
+            return
+        names = ", ".join(map(quote, table.key))
+        for key in query(connection, f"SELECT {names} FROM {quote(table.name)}"):
+            if key not in but:
+                where = " AND ".join(f"{quote(one)} = %s" for one in table.key)
+                execute(connection, f"DELETE FROM {quote(table.name)} WHERE {where}", key)
 
 
 def leave_changed(connection: BaseDatabaseWrapper, entry: Entry) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import operations as ops
@@ -14,10 +14,10 @@ from chronomig.effects import Loss, effects_of
 from chronomig.errors import Refused
 from chronomig.stash import tables
 from chronomig.stash.aside import Weight, put_after, put_aside, together, weigh
-from chronomig.stash.back import Outcome, bring_back, leave_changed
+from chronomig.stash.back import Key, Outcome, bring_back, empty, leave_changed
 from chronomig.stash.entries import Entries, Entry, State
 from chronomig.stash.tables import Table
-from chronomig.state import ProjectState
+from chronomig.state import ProjectState, is_opaque
 
 
 class Move(Protocol):
@@ -47,6 +47,15 @@ class Limits:
     """Whether anything is put there; what lies there comes back in any case."""
 
 
+class Returned(NamedTuple):
+    """A table or column whose rows came back in this run."""
+
+    table: str
+    column: str | None
+    met: list[Key]
+    """The primary keys of rows that were there already: code had made them anew."""
+
+
 class TooMuch(Refused):
     """Rows would be dropped that the stash cannot take."""
 
@@ -65,41 +74,103 @@ class NothingKept:
 
     def begin(self, migration: str, *, is_up: bool, resumed: bool) -> None: ...
     def before(self, move: Move) -> None: ...
-    def after(self, move: Move, rest: Iterable[Move]) -> None: ...
+    def after(self, move: Move) -> None: ...
     def finish(self) -> None: ...
 
 
 class Keeper(NothingKept):
-    """Puts rows aside and brings them back, for one migration after the other."""
+    """
+    Puts rows aside and brings them back, in one run.
 
-    def __init__(self, connection: BaseDatabaseWrapper, entries: Entries, limits: Limits) -> None:
+    Code that says it has nothing to undo left what it made to be dropped with its place. It runs as it did the first
+    time, without the rows that came back in this run; what was there then wins over what it makes anew.
+    """
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        entries: Entries,
+        limits: Limits,
+        *,
+        applied: Collection[str] = (),
+        filling: Collection[str] = (),
+    ) -> None:
         self.connection = connection
         self.entries = entries
         self.limits = limits
         self.lying = entries.all()
         """What the stash holds: read once, then kept in step."""
+        self.filling = set(filling)
+        """The migrations of the run that are yet to come and have such code."""
+        self.ready = [one for one in self.lying if one.state is State.STASHED and one.migration in applied]
+        """What waits to come back, its place being there; from an earlier run that did not get there, too."""
+        self.returned: list[Returned] = []
+        """What came back in this run."""
+        self._edge = self._standing()
+        self.migration = ""
         self.begin("", is_up=True, resumed=False)
 
     def begin(self, migration: str, *, is_up: bool, resumed: bool) -> None:
-        """Turn to *migration*; *resumed* where it goes on behind operations that are done already."""
+        """
+        Turn to *migration*; *resumed* where it goes on behind operations that are done already.
+
+        Begun again, after it was rolled back, it finds what it found the first time.
+        """
+        if migration == self.migration:
+            self.lying, self.ready, self.returned, self.filling = self._edge
+        self._edge = self._standing()
         self.migration = migration
         self.is_up = is_up
         self.resumed = resumed
         self.notes: list[str] = []
         self.made: list[Entry] = []
-        self.waiting: list[tuple[Entry, Operation]] = []
-        """What comes back later: (entry, the operation that it waits for)."""
-        self.coming = self._lying_of(migration) if is_up else []
+        waiting = {one.id for one in self.ready}
+        self.coming = [one for one in self._lying_of(migration) if is_up and one.id not in waiting]
+
+    def _standing(self) -> tuple[list[Entry], list[Entry], list[Returned], set[str]]:
+        return list(self.lying), list(self.ready), list(self.returned), set(self.filling)
 
     # -- around an operation ----------------------------------------------------------------------------------------
 
     def before(self, move: Move) -> None:
-        """Put aside what the operation drops; raise TooMuch."""
-        if self.is_up:
-            for entry in self._coming_with(move):
-                if entry.column is not None and tables.read(self.connection, entry.after_table):
-                    leave_changed(self.connection, entry)
+        """Put aside what the operation drops, raise TooMuch; or bring back what it has to meet."""
+        if not self.is_up:
+            self._bring_back()
+            self._put_aside(move)
             return
+        if fills_again(move.operation):
+            self._take_out()
+        elif is_code(move.operation) or any(changes_table(move, one.table.name) for one in self.ready):
+            self._bring_back()
+        for entry in self._coming_with(move):
+            if entry.column is not None and tables.read(self.connection, entry.after_table):
+                leave_changed(self.connection, entry)
+
+    def after(self, move: Move) -> None:
+        """Note what the operation made room for, or what it left of what was put aside."""
+        if not self.is_up:
+            for entry in self.made:
+                self._note_aside(entry)
+            return
+        for entry in reversed(self._coming_with(move)):
+            self.coming.remove(entry)
+            self.ready.append(entry)
+            if entry.column is None and not self.filling:
+                self._count_on(entry)
+
+    def finish(self) -> None:
+        """
+        Bring back what is left, in the transaction of the migration; not before code that is to come fills the place.
+
+        What found no operation of its own is tried, too: the file was edited, or a kill came between.
+        """
+        self.filling.discard(self.migration)
+        self.ready += self.coming[::-1]
+        self.coming = []
+        if self.is_up and not self.filling:
+            self._bring_back()
+
+    def _put_aside(self, move: Move) -> None:
         self.made = []
         if not self.limits.puts_aside:
             return
@@ -108,44 +179,40 @@ class Keeper(NothingKept):
                 continue  # the values that are left may be cut already
             weight = self.weigh(table, column)
             if weight.rows:
-                with together(self.connection):
-                    made = put_aside(self.connection, self.entries, self.migration, table, column, weight.size)
-                self.made.append(made)
-                self.lying.append(made)
+                self.made.append(self._copy(table, column, weight.size))
 
-    def after(self, move: Move, rest: Iterable[Move]) -> None:
-        """Bring back what the operation made room for, behind those of the *rest* that fill it anew."""
-        if not self.is_up:
-            for entry in self.made:
-                self._note_aside(entry)
-            return
-        coming = self._coming_with(move)
-        later = list(rest) if coming else []
-        for entry in reversed(coming):
-            self.coming.remove(entry)
-            last = last_filling(entry, move, later)
-            self.waiting.append((entry, last))
-            if last is move.operation and entry.column is None:
-                self._count_on(entry)
-        self._bring_back_until(move)
+    def _copy(self, table: Table, column: str | None, size: int) -> Entry:
+        with together(self.connection):
+            entry = put_aside(self.connection, self.entries, self.migration, table, column, size)
+        self.lying.append(entry)
+        return entry
+
+    def _take_out(self) -> None:
+        """Take what came back out again; rows that code of this run had made stay."""
+        for one in self.returned:
+            table = tables.read(self.connection, one.table)
+            if table is None or (one.column is not None and one.column not in table.columns):
+                continue
+            self.ready.append(self._copy(table, one.column, 0))
+            if one.column is None:
+                empty(self.connection, table, one.met)
+        self.returned = []
+
+    def _bring_back(self) -> None:
+        """In the order in which places were made: rows refer to those before them."""
+        for entry in self.ready:
+            outcome = bring_back(self.connection, self.entries, entry)
+            self.lying = [one for one in self.lying if one.id != entry.id]
+            self.notes.append(told(outcome))
+            self.returned.append(Returned(entry.table.name, entry.column, outcome.met))
+        if self.ready and self.connection.vendor == "postgresql":
+            self.connection.check_constraints()  # a table cannot be altered while checks of its rows are due
+        self.ready = []
 
     def _count_on(self, entry: Entry) -> None:
         """Not where code fills the table first: what it numbers anew would not meet what was there."""
         if there := tables.read(self.connection, entry.table.name):
             tables.count_on_from(self.connection, there, entry.table.last_number)
-
-    def _bring_back_until(self, move: Move) -> None:
-        """What waits for *move* comes back, after all that came before it: it may refer to those rows."""
-        ready = max((place for place, (_, last) in enumerate(self.waiting) if last is move.operation), default=-1)
-        for entry, _ in self.waiting[: ready + 1]:
-            self._bring_back(entry)
-        del self.waiting[: ready + 1]
-
-    def finish(self) -> None:
-        """Bring back what found no operation of its own: the file was edited, or a kill came between."""
-        for entry in [entry for entry, _ in self.waiting] + self.coming[::-1]:
-            self._bring_back(entry)
-        self.waiting, self.coming = [], []
 
     def weigh_all(self, moves: Iterable[Move]) -> None:
         """Look at what would be put aside, before anything is; raise TooMuch."""
@@ -191,11 +258,6 @@ class Keeper(NothingKept):
                 put_after(self.connection, entry)
         self.notes.append(f"stashed   {entry.place}: {plural(entry.rows)}")
 
-    def _bring_back(self, entry: Entry) -> None:
-        outcome = bring_back(self.connection, self.entries, entry)
-        self.lying = [one for one in self.lying if one.id != entry.id]
-        self.notes.append(told(outcome))
-
 
 def told(outcome: Outcome) -> str:
     """Say in a line what became of an entry."""
@@ -240,25 +302,20 @@ def dropped(connection: BaseDatabaseWrapper, move: Move) -> Iterator[tuple[Table
                 yield table, column
 
 
-def last_filling(entry: Entry, move: Move, rest: Iterable[Move]) -> Operation:
-    """
-    Return the operation that *entry* comes back behind: that of *move*, or the last code that fills its place anew.
-
-    Code that says it has nothing to undo left its rows to be dropped with their place: run before they are back, it
-    finds what it found the first time. Not beyond an operation that changes the table.
-    """
-    last, name = move.operation, entry.table.name.lower()
-    for one in rest:
-        if has_nothing_to_undo(one.operation):
-            last = one.operation
-        elif any(
-            thing[:2] == ("table", name) for thing in effects_of(one.operation, one.app_label, one.before).writes
-        ):
-            break
-    return last
+def changes_table(move: Move, name: str) -> bool:
+    writes = effects_of(move.operation, move.app_label, move.before).writes
+    return any(thing[:2] == ("table", name.lower()) for thing in writes)
 
 
-def has_nothing_to_undo(operation: Operation) -> bool:
+def is_code(operation: Operation) -> bool:
+    """Whether the operation may do anything on the way up."""
+    if type(operation) is ops.RunPython:
+        return operation.code is not ops.RunPython.noop
+    return is_opaque(operation)
+
+
+def fills_again(operation: Operation) -> bool:
+    """Whether the operation is code that does something on the way up, and says that it has nothing to undo."""
     if type(operation) is ops.RunPython:
         return operation.reverse_code is ops.RunPython.noop and operation.code is not ops.RunPython.noop
     return type(operation) is ops.RunSQL and operation.reverse_sql == ops.RunSQL.noop and bool(operation.sql)
