@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import nox
 
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -41,6 +43,16 @@ def commuting(session: nox.Session) -> None:
     session.run(
         "pytest", "-n", "auto", "--db", "sqlite,postgresql", "tests/test_effects.py", *session.posargs,
         env={"CHRONOMIG_TEST_COMMUTING": "100"},
+    )  # fmt: skip
+
+
+@nox.session
+def batching(session: nox.Session) -> None:
+    """Run thousands of random operations on one table of SQLite, together and one by one, both ways."""
+    session.install("-e", ".[test]")
+    session.run(
+        "pytest", "-n", "2", "--db", "sqlite", "tests/test_batching.py", *session.posargs,
+        env={"CHRONOMIG_TEST_BATCHED": "2000"},
     )  # fmt: skip
 
 
@@ -86,6 +98,17 @@ def bench(session: nox.Session) -> None:
     """Measure side by side with stock Django and the bare SQL: --quick, --full, --fastmig… go to the benchmark."""
     session.install("-e", ".[test]")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("database", ["sqlite", "postgresql", "mariadb"])
+def fuzz(session: nox.Session, database: str) -> None:
+    """Run random histories beside stock Django for an hour; arguments go to the fuzzer."""
+    session.install("-e", ".[test]")
+    seed = [] if "--seed" in session.posargs else ["--seed", str(int(time.time()) * 1000)]
+    session.run(
+        "python", "-m", "tests.fuzz", "--database", database, "--seconds", "3600", "--more", *seed, *session.posargs
+    )
 
 
 @nox.session

@@ -48,6 +48,8 @@ class SetConfig(BaseModel):
     """Whether states are read from snapshots, and written as such after a run that had to load many files."""
     stash: bool = True
     """Whether the rows that a rollback drops are put into the stash, to come back with their migration."""
+    batch: bool = True
+    """Whether consecutive operations on one table are done together, where that is quicker (SQLite)."""
 
 
 class Config(BaseModel):

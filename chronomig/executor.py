@@ -8,7 +8,7 @@ when it is done, and the next run goes on behind the last one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
@@ -20,14 +20,16 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration as DjangoMigration
 from django.db.migrations.operations.base import Operation
 
+from chronomig.batching import Move, groups
 from chronomig.errors import ChronomigError, ExecutionError
 from chronomig.folding import Path, States, fold
 from chronomig.history import Event, History, Kind, ensure_django_table, keep_in_step
 from chronomig.loading import Loaded
 from chronomig.plan import Direction, Step
 from chronomig.preparing import Prepared
+from chronomig.remaking import Batch, batches, can_remake, run_deferred
 from chronomig.stash import NothingKept
-from chronomig.state import ProjectState, run_backwards, run_forwards
+from chronomig.state import ProjectState
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Failed(ExecutionError):
                     None,
                     [
                         f"{operation}:" if operation else "",
-                        f"{type(error).__name__}: {str(error).strip()}",
+                        in_words(error),
                         place,
                     ],
                 )
@@ -79,6 +81,13 @@ class Failed(ExecutionError):
 
     def more(self) -> list[str]:
         return [f"moved in this run: {in_short(self.done)}", f"left: {in_short(self.left)}"]
+
+
+def in_words(error: BaseException) -> str:
+    """Name what went wrong, not that the transaction around it can do no more (SQLite's editor raises that)."""
+    while isinstance(error, transaction.TransactionManagementError) and error.__context__ is not None:
+        error = error.__context__
+    return f"{type(error).__name__}: {str(error).strip()}"
 
 
 def in_short(steps: Sequence[Result | Step]) -> str:
@@ -91,19 +100,15 @@ def in_short(steps: Sequence[Result | Step]) -> str:
 class Executor:
     """Move one database along a plan."""
 
-    def __init__(
-        self,
-        connection: BaseDatabaseWrapper,
-        history: History,
-        states: States,
-        watcher: Watcher,
-        keeper: NothingKept | None = None,
-    ) -> None:
+    def __init__(self, connection: BaseDatabaseWrapper, history: History, states: States, watcher: Watcher,
+                 keeper: NothingKept | None = None, *, batch: bool) -> None:  # fmt: skip
         self.connection = connection
         self.history = history
         self.states = states
         self.watcher = watcher
         self.keeper = keeper or NothingKept()
+        self.batch = batch
+        """Whether operations on one table may be done together."""
         self.between_migrations: Callable[[], None] = lambda: None
         """Called at every edge; raises to stop there."""
         self.in_pieces = False
@@ -133,7 +138,7 @@ class Executor:
             yield done[-1]
 
     def _record_failure(self, one: Prepared, run: Run, error: Exception) -> None:
-        detail = f"{run.operation}: {type(error).__name__}: {error}"[:10_000]
+        detail = f"{run.operation}: {in_words(error)}"[:10_000]
         try:
             self.history.write(replace(event_of(one, Kind.FAILED), detail=detail))
         except DatabaseFault:
@@ -150,20 +155,8 @@ def event_of(one: Prepared, kind: Kind, duration_ms: int | None = None) -> Event
     origin = one.loaded.origin
     return Event(
         kind, one.loaded.name, one.step.direction, one.loaded.sha256, origin.key if origin else None,
-        duration_ms=duration_ms,
+        duration_ms=duration_ms, content=one.loaded.content,
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Move:
-    """One operation between the two states around it."""
-
-    app_label: str
-    operation: Operation
-    before: ProjectState
-    after: ProjectState
-    number: int
-    """How many operations are in effect after it."""
 
 
 class Run:
@@ -240,35 +233,53 @@ class Run:
         """Run the operations that are not in effect yet (up), or those that are (down), and return the last state."""
         way = Way(self.one.loaded, base)
         places = way.places(self.one)
-        for index, place in enumerate(places):
-            move = way.move(place)
-            self.operation = move.operation.describe()
-            self.executor.watcher.operation_begins(self.one.step, self.operation, index + 1, len(places))
-            with self._transaction_of(move.operation):
-                self.keeper.before(move)
-                self._run_one(editor, move)
-                if self.stepwise:
-                    run_deferred(editor)
-                self.keeper.after(move)
-                last = index + 1 == len(places) or way.numbered[places[index + 1]].number != move.number
-                if self.stepwise and last:
-                    self._record_progress(move)
+        begun = 0
+        batch = self.executor.batch and can_remake(self.connection)
+        for group in groups(map(way.move, places), batch=batch):
+            self.operation = described(group.moves)
+            for one in batches(editor, group, self.one.step.direction):
+                self._tell(one, begun, len(places))
+                begun += len(one.moves)
+                following = way.numbered[places[begun]].number if begun < len(places) else None
+                self._run_batch(editor, one, following)
         return way.end
 
-    def _run_one(self, editor: BaseDatabaseSchemaEditor, move: Move) -> None:
-        run = run_forwards if self.one.is_up else run_backwards
-        run(move.operation, move.app_label, editor, move.before, move.after)
+    def _tell(self, batch: Batch, begun: int, total: int) -> None:
+        self.operation = described(batch.moves)
+        for number, move in enumerate(batch.moves, begun + 1):
+            self.executor.watcher.operation_begins(self.one.step, move.operation.describe(), number, total)
 
-    def _transaction_of(self, operation: Operation) -> AbstractContextManager[object]:
+    def _run_batch(self, editor: BaseDatabaseSchemaEditor, batch: Batch, following: int | None) -> None:
+        """Run operations; record them, but for the one whose number is *following*, which has a part left to run."""
+        with self._transaction_of(batch):
+            for move in batch.moves:
+                self.keeper.before(move)
+            batch.run(editor, self.one.step.direction)
+            if self.stepwise:
+                run_deferred(editor)
+            for move in batch.moves:
+                self.keeper.after(move)
+            if self.stepwise:
+                for move in batch.moves:
+                    if move.number != following:
+                        self._record_progress(move)
+
+    def _transaction_of(self, batch: Batch) -> AbstractContextManager[object]:
         """Django's rule: without a transaction around all, an operation has its own unless it says no."""
+        operation = batch.moves[0].operation
         wants = operation.atomic or (self.one.loaded.atomic and operation.atomic is not False)
-        return transaction.atomic(self.connection.alias) if self.stepwise and wants else nullcontext()
+        wanted = wants or batch.remake is not None
+        return transaction.atomic(self.connection.alias) if self.stepwise and wanted else nullcontext()
 
     def _record_progress(self, move: Move) -> None:
         in_effect = move.number if self.one.is_up else move.number - 1
         self.history.write(
             replace(event_of(self.one, Kind.PROGRESS), operation=in_effect, detail=move.operation.describe())
         )
+
+
+def described(moves: Iterable[Move]) -> str:
+    return "; ".join(move.operation.describe() for move in moves)
 
 
 class Numbered(NamedTuple):
@@ -316,11 +327,3 @@ def numbered(loaded: Loaded) -> Iterator[Numbered]:
         for after, inserted in loaded.inserted:
             if after == number:
                 yield Numbered(number, *inserted)
-
-
-def run_deferred(editor: BaseDatabaseSchemaEditor) -> None:
-    """Run the statements that the editor keeps for its end: foreign keys and indexes, mostly."""
-    statements = list(editor.deferred_sql)
-    editor.deferred_sql.clear()
-    for statement in statements:
-        editor.execute(statement, None)

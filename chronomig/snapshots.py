@@ -32,6 +32,7 @@ class Snapshots:
         self.directory = directory
         self.remarks: list[str] = []
         """What was passed over, and why."""
+        self._passed_over: set[Path] = set()
 
     def known(self, migrations: Iterable[Content]) -> dict[int, Callable[[], ProjectState | None]]:
         """Return {after how many of *migrations*: what loads the state, or gives None}."""
@@ -46,8 +47,7 @@ class Snapshots:
 
     def write(self, migrations: Iterable[Content], state: ProjectState) -> Path:
         """Write *state*, which is the one after *migrations*; raise NotEncodable, OSError."""
-        *_, prefix = prefixes(migrations)
-        path = self.directory / f"{prefix}{SUFFIX}"
+        path = self._path(migrations)
         content = gzip.compress(dump_state(state).encode(), compresslevel=6, mtime=0)
         self.directory.mkdir(parents=True, exist_ok=True)
         ignoring = self.directory.parent / ".gitignore"
@@ -60,11 +60,19 @@ class Snapshots:
         return path
 
     def write_quietly(self, migrations: Iterable[Content], state: ProjectState) -> None:
-        """Write *state* where that is possible; a cache that cannot be written is no failure."""
+        """Write *state* unless it is there, where that is possible; a cache that cannot be written is no failure."""
+        migrations = list(migrations)
+        path = self._path(migrations)
+        if path in self._files() and path not in self._passed_over:
+            return
         try:
             self.write(migrations, state)
         except (NotEncodable, OSError) as error:
             self.remarks.append(f"No snapshot was written: {error}.")
+
+    def _path(self, migrations: Iterable[Content]) -> Path:
+        *_, prefix = prefixes(migrations)
+        return self.directory / f"{prefix}{SUFFIX}"
 
     def _files(self) -> list[Path]:
         try:
@@ -77,6 +85,7 @@ class Snapshots:
             return load_state(gzip.decompress(path.read_bytes()).decode())
         except (Unusable, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
             self.remarks.append(f"The snapshot {path} is not used: {error}.")
+            self._passed_over.add(path)
             return None
 
     def _prune(self) -> None:

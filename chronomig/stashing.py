@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from chronomig.executor import Move, Way
+from chronomig.batching import Move
+from chronomig.executor import Way
 from chronomig.folding import States
 from chronomig.preparing import Prepared
 from chronomig.project import Database

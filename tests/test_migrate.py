@@ -91,6 +91,22 @@ def test_a_failure_tells_what_moved_what_failed_and_what_is_left(two: Project) -
     assert two.ok("history").out.count("failed") == 1
 
 
+def test_a_failure_in_code_is_told_as_what_it_was(two: Project) -> None:
+    two.migration(
+        C,
+        '("shop", migrations.RunPython(twice, migrations.RunPython.noop)),',
+        head="""
+def twice(apps, schema_editor):
+    make = apps.get_model("shop", "Item").objects.using(schema_editor.connection.alias).create
+    make(id=7), make(id=7)
+""",
+    )
+    done = two.chronomig("migrate")
+    assert done.code == 1
+    assert "  Raw Python operation:\n  IntegrityError: " in done.err
+    assert "TransactionManagementError" not in done.err
+
+
 @pytest.mark.core
 def test_the_next_run_goes_on_and_ends_as_an_undisturbed_one(two: Project) -> None:
     two.migration(C, BROKEN)

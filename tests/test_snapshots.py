@@ -19,7 +19,7 @@ from django.db import migrations, models  # noqa: E402
 from django.utils import timezone  # noqa: E402
 from django.utils.translation import gettext_lazy  # noqa: E402
 
-from chronomig.snapshots import places, prefixes  # noqa: E402
+from chronomig.snapshots import Snapshots, places, prefixes  # noqa: E402
 from chronomig.state import NotEncodable, ProjectState, Unusable, dump_state, load_state  # noqa: E402
 from chronomig.state.encoding import decode, encode  # noqa: E402
 
@@ -140,6 +140,19 @@ def test_a_snapshot_is_named_after_all_that_comes_before() -> None:
     assert places(20) == [20, 19, 18, 16, 12, 4]
     assert places(1) == [1]
     assert places(0) == []
+
+
+def test_a_snapshot_that_is_there_is_not_written_again_unless_it_was_of_no_use(tmp_path: Path) -> None:
+    state = ProjectState().after("a", migrations.CreateModel("B", [("id", models.BigAutoField(primary_key=True))]))
+    cache = Snapshots(tmp_path / "cache" / "default")
+    cache.write_quietly([("a", "1")], state)
+    (path,) = cache.directory.glob("*.json.gz")
+    path.write_bytes(b"damaged")
+    cache.write_quietly([("a", "1")], state)
+    assert path.read_bytes() == b"damaged"
+    assert cache.known([("a", "1")])[1]() is None
+    cache.write_quietly([("a", "1")], state)
+    assert cache.known([("a", "1")])[1]() is not None
 
 
 @pytest.fixture

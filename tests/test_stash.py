@@ -80,7 +80,7 @@ class Shop:
             and any(fills_again(operation) for _, operation in self.files[name].operations)
         ]
         keeper = Keeper(self.connection, self.entries, limits, applied=self.applied, filling=filling)
-        executor = Executor(self.connection, self.history, states, Quiet(), keeper)
+        executor = Executor(self.connection, self.history, states, Quiet(), keeper, batch=True)
         prepared = [Prepared(Step(name, direction, half), self.files[name]) for name in names]
         results = []
         for result in executor.execute(prepared):

@@ -231,12 +231,17 @@ def empty(connection: BaseDatabaseWrapper, table: Table, but: Sequence[Key]) -> 
     with connection.constraint_checks_disabled():
         if not but:
             execute(connection, f"DELETE FROM {quote(table.name)}")
-            return
-        names = ", ".join(map(quote, table.key))
-        for key in query(connection, f"SELECT {names} FROM {quote(table.name)}"):
-            if key not in but:
-                where = " AND ".join(f"{quote(one)} = %s" for one in table.key)
-                execute(connection, f"DELETE FROM {quote(table.name)} WHERE {where}", key)
+        for key in rows_but(connection, table, but) if but else ():
+            where = " AND ".join(f"{quote(one)} = %s" for one in table.key)
+            execute(connection, f"DELETE FROM {quote(table.name)} WHERE {where}", key)
+    tables.count_anew(connection, table)
+
+
+def rows_but(connection: BaseDatabaseWrapper, table: Table, but: Sequence[Key]) -> list[Key]:
+    names = ", ".join(map(connection.ops.quote_name, table.key))
+    found = query(connection, f"SELECT {names} FROM {connection.ops.quote_name(table.name)}")
+    kept = set(but)
+    return [key for key in found if key not in kept]
 
 
 def leave_changed(connection: BaseDatabaseWrapper, entry: Entry) -> None:

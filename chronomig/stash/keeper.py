@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import operations as ops
 from django.db.migrations.operations.base import Operation
 
+from chronomig.batching import Move
 from chronomig.effects import Loss, effects_of
 from chronomig.errors import Refused
 from chronomig.stash import tables
@@ -17,20 +18,7 @@ from chronomig.stash.aside import Weight, put_after, put_aside, together, weigh
 from chronomig.stash.back import Key, Outcome, bring_back, empty, leave_changed
 from chronomig.stash.entries import Entries, Entry, State
 from chronomig.stash.tables import Table
-from chronomig.state import ProjectState, is_opaque
-
-
-class Move(Protocol):
-    """One operation between the two states around it."""
-
-    @property
-    def app_label(self) -> str: ...
-    @property
-    def operation(self) -> Operation: ...
-    @property
-    def before(self) -> ProjectState: ...
-    @property
-    def after(self) -> ProjectState: ...
+from chronomig.state import is_opaque
 
 
 @dataclass(frozen=True)
@@ -151,6 +139,7 @@ class Keeper(NothingKept):
         if not self.is_up:
             for entry in self.made:
                 self._note_aside(entry)
+            self.made = []
             return
         for entry in reversed(self._coming_with(move)):
             self.coming.remove(entry)
@@ -171,7 +160,6 @@ class Keeper(NothingKept):
             self._bring_back()
 
     def _put_aside(self, move: Move) -> None:
-        self.made = []
         if not self.limits.puts_aside:
             return
         for table, column in dropped(self.connection, move):
@@ -188,14 +176,16 @@ class Keeper(NothingKept):
         return entry
 
     def _take_out(self) -> None:
-        """Take what came back out again; rows that code of this run had made stay."""
+        """Take what came back out again; rows that code of this run had made stay. It is the first to come back."""
+        taken = []
         for one in self.returned:
             table = tables.read(self.connection, one.table)
             if table is None or (one.column is not None and one.column not in table.columns):
                 continue
-            self.ready.append(self._copy(table, one.column, 0))
+            taken.append(self._copy(table, one.column, 0))
             if one.column is None:
                 empty(self.connection, table, one.met)
+        self.ready = taken + self.ready
         self.returned = []
 
     def _bring_back(self) -> None:

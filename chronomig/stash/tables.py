@@ -148,6 +148,22 @@ def count_on_from(connection: BaseDatabaseWrapper, table: Table, last: int | Non
         execute(connection, f"ALTER TABLE {connection.ops.quote_name(table.name)} AUTO_INCREMENT = {int(last) + 1}")
 
 
+def count_anew(connection: BaseDatabaseWrapper, table: Table) -> None:
+    """Let the primary key of *table* count behind its highest row, as if the rows that are gone had not been."""
+    if table.last_number is None:
+        return
+    (key,), quote = table.key, connection.ops.quote_name
+    highest = f"SELECT MAX({quote(key)}) FROM {quote(table.name)}"
+    if connection.vendor == "postgresql" and (sequence := sequence_of(connection, table.name, key)):
+        query(connection, f"SELECT setval(%s, COALESCE(({highest}), 1), ({highest}) IS NOT NULL)", [sequence])
+    elif connection.vendor == "mysql":
+        execute(connection, f"ALTER TABLE {quote(table.name)} AUTO_INCREMENT = 1")  # InnoDB raises it to what is free
+    elif connection.vendor == "sqlite":
+        execute(
+            connection, f"UPDATE sqlite_sequence SET seq = COALESCE(({highest}), 0) WHERE name = %s", [table.name]
+        )
+
+
 def sequence_of(connection: BaseDatabaseWrapper, table: str, column: str) -> str | None:
     """Return the sequence of a column, quoted, on PostgreSQL."""
     quoted = connection.ops.quote_name(table)
