@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import chronomig
-from chronomig.config import OutOfOrder, StashAction
+from chronomig.config import Ghosts, OutOfOrder, StashAction
 from chronomig.errors import ChronomigError
 
 if TYPE_CHECKING:
@@ -59,15 +59,32 @@ Order = Annotated[
     ),
 ]
 
+GhostPolicy = Annotated[
+    Ghosts | None,
+    typer.Option(
+        "--ghosts",
+        help="What to do about migrations that are applied, but not in the tree; ask on a terminal, else keep.",
+        show_default=False,
+    ),
+]
+
 
 def project(settings: str | None) -> Project:
     """Open the project; what was imported until here stays, so that the collector need not look at it again."""
     from chronomig.project import open_project
 
     opened = open_project(settings_module=settings)
+    deactivate_translations()
     gc.freeze()
     gc.enable()
     return opened
+
+
+def deactivate_translations() -> None:
+    """As Django's migrate and makemigrations do: what a migration or a receiver writes is in no user's language."""
+    from django.utils import translation
+
+    translation.deactivate_all()
 
 
 def done(code: int) -> None:
@@ -199,6 +216,7 @@ def migrate(
     no_stash: Annotated[
         bool, typer.Option("--no-stash", help="Let the rows that are dropped go, do not put them into the stash.")
     ] = False,
+    ghosts: GhostPolicy = None,
     wait: Annotated[
         float | None,
         typer.Option(
@@ -226,6 +244,7 @@ def migrate(
             yes=yes,
             out_of_order=out_of_order,
             stash=not no_stash,
+            ghosts=ghosts,
             wait_seconds=wait,
             json=json,
             verbosity=verbosity,
@@ -240,6 +259,7 @@ def plan(
     steps: Steps = None,
     databases: Databases = None,
     out_of_order: Order = None,
+    ghosts: GhostPolicy = None,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
@@ -254,6 +274,7 @@ def plan(
             before=before,
             steps=steps,
             out_of_order=out_of_order,
+            ghosts=ghosts,
             show_plan=True,
             json=json,
         )

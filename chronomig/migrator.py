@@ -78,9 +78,9 @@ class Choices:
     interactive: bool = False
 
 
-def plan_journey(database: Database, choices: Choices) -> Journey:
-    """Plan, reading only; raise what refuses a plan."""
-    record = database.record()
+def plan_journey(database: Database, choices: Choices, record: Record | None = None) -> Journey:
+    """Plan, reading only, from *record* if it was just read; raise what refuses a plan."""
+    record = database.record() if record is None else record
     if misfits := database.adoption(record).misfits:
         raise MisfitRefused(database.alias, misfits)
     code = database.code(record, choices.wanted(database, record))

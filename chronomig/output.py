@@ -72,6 +72,10 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def ghosts(count: int) -> str:
+    return f"{plural(count, 'migration')} {'is' if count == 1 else 'are'} applied, but not in the tree"
+
+
 def heading(database: Database) -> str:
     return f"{database.alias} ({database.connection.vendor}, set {database.set.name})"
 
