@@ -90,6 +90,9 @@ class Config(BaseModel):
     stash_days: float = Field(default=30, ge=0)
     """How long rows lie in the stash; a later migrate that moves something drops them. 0 is without end."""
 
+    collapse_test_databases: bool = True
+    """Whether test runners build their databases with migrations reduced, several at once."""
+
     @field_validator("sets")
     @classmethod
     def names_are_folders(cls, sets: dict[str, SetConfig] | None) -> dict[str, SetConfig] | None:
