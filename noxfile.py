@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import nox
 
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -86,6 +88,17 @@ def bench(session: nox.Session) -> None:
     """Measure side by side with stock Django and the bare SQL: --quick, --full, --fastmig… go to the benchmark."""
     session.install("-e", ".[test]")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("database", ["sqlite", "postgresql", "mariadb"])
+def fuzz(session: nox.Session, database: str) -> None:
+    """Run random histories beside stock Django for an hour; arguments go to the fuzzer."""
+    session.install("-e", ".[test]")
+    seed = [] if "--seed" in session.posargs else ["--seed", str(int(time.time()) * 1000)]
+    session.run(
+        "python", "-m", "tests.fuzz", "--database", database, "--seconds", "3600", "--more", *seed, *session.posargs
+    )
 
 
 @nox.session

@@ -145,7 +145,7 @@ def event_of(one: Prepared, kind: Kind, duration_ms: int | None = None) -> Event
     origin = one.loaded.origin
     return Event(
         kind, one.loaded.name, one.step.direction, one.loaded.sha256, origin.key if origin else None,
-        duration_ms=duration_ms,
+        duration_ms=duration_ms, content=one.loaded.content,
     )  # fmt: skip
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 from django.db import Error as DatabaseFault
@@ -14,6 +15,7 @@ from chronomig.config import OutOfOrder
 from chronomig.errors import Interrupted, Refused
 from chronomig.executor import Executor, Result, Watcher
 from chronomig.folding import States
+from chronomig.gitrepo import Head
 from chronomig.history import Event, Kind, unreachable
 from chronomig.interrupts import stopping_at_an_edge
 from chronomig.lock import Holder, locked
@@ -135,6 +137,10 @@ def refuse_surprise(shown: Journey, now: Journey) -> None:
 
 def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter: Reporter) -> Iterator[Result]:
     database = journey.database
+    database.history.head = partial(head_of, journey)
+    code = (journey.code.entries[one.step.name] for one in prepared if one.is_up)
+    if problem := database.set.shelf.keep(code):
+        reporter.remarked(problem)
     states = database.states(journey.record, journey.code)
     executor = Executor(database.connection, database.history, states, reporter)
     sent = {"alias": database.alias, "verbosity": choices.verbosity, "interactive": choices.interactive}
@@ -157,6 +163,12 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
                 reporter.remarked(remark)
     except KeyboardInterrupt:
         raise stopped(database, left) from None
+
+
+def head_of(journey: Journey) -> Head:
+    """Return the branch and commit that the run's code comes from: what is checked out, or the ref that was named."""
+    target, head = journey.code.target, journey.database.set.shelf.head()
+    return replace(head, branch=target.branch, commit=target.commit) if target.commit else head
 
 
 def _keep_snapshot(journey: Journey, states: States, moved: int) -> None:

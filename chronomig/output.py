@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from chronomig.errors import ChronomigError
 from chronomig.plan import Applied, Direction, Step
+from chronomig.sources import Source
 from chronomig.status import Line, State, Status
 
 if TYPE_CHECKING:  # status shall not pay for what only migrate needs
@@ -108,7 +109,7 @@ def say_plan(journey: Journey) -> None:
     for one in journey.adoptable:
         say(f"  adopt  {one.name}")
     for step in journey.plan:
-        say(f"  {step.direction:<5}  {step.name}{resumed(step)}")
+        say(f"  {step.direction:<5}  {step.name}{resumed(step)}{code_of(step, journey)}")
     for name in journey.plan.missing:
         say(f"  stays  {name}  (applied, but without a file)")
     if not journey.plan and not journey.adoptable:
@@ -117,6 +118,12 @@ def say_plan(journey: Journey) -> None:
 
 def resumed(step: Step) -> str:
     return f"  (goes on; {step.resumed.done} operations in effect)" if step.resumed else ""
+
+
+def code_of(step: Step, journey: Journey) -> str:
+    """Say where the code of a step comes from, when it is neither the disk nor the target."""
+    found = journey.code.found.get(step.name)
+    return f"  (code: {found.source})" if found and found.source is not Source.WORKING_TREE else ""
 
 
 def plan_as_json(journey: Journey) -> dict[str, object]:
@@ -207,8 +214,22 @@ def details(line: Line) -> list[str]:
     """Return when, how long, and what is unusual."""
     when = f"{line.at:%Y-%m-%d %H:%M:%S} UTC" if line.at else ""
     how = line.how if line.how != "applied" else ""
-    flags = [how, "edited" if line.edited else "", "out of order" if line.out_of_order else "", line.note]
+    flags = [
+        how,
+        "edited" if line.edited else "",
+        "out of order" if line.out_of_order else "",
+        line.note,
+        whence(line),
+    ]
     return [when, seconds(line.duration_ms), ", ".join(filter(None, flags))]
+
+
+def whence(line: Line) -> str:
+    """Say where the code of a migration without its file would come from, and what it came with."""
+    if not line.is_ghost and not line.edited:
+        return ""
+    came = " ".join(filter(None, [line.branch, line.commit[:12]]))
+    return f"code: {line.source}" + (f", came with {came}" if came else "")
 
 
 def status_as_json(status: Status) -> dict[str, object]:
@@ -231,6 +252,9 @@ def line_as_json(line: Line) -> Mapping[str, Any]:
         "edited": line.edited,
         "out_of_order": line.out_of_order,
         "note": line.note or None,
+        "code": line.source,
+        "branch": line.branch or None,
+        "commit": line.commit or None,
     }
 
 
@@ -265,6 +289,9 @@ def event_as_json(event: Event) -> dict[str, object]:
         "at": event.at,
         "by": event.by,
         "version": event.version,
+        "branch": event.branch or None,
+        "commit": event.commit or None,
+        "blob": event.blob or None,
     }
 
 

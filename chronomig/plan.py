@@ -34,6 +34,16 @@ class Applied:
     duration_ms: int | None = None
     origin: tuple[str, str] | None = None
     """(app label, upstream name) of a vendored migration."""
+    blob: str = ""
+    """What git calls its bytes."""
+    branch: str = ""
+    commit: str = ""
+    """What was checked out when it was applied."""
+
+    @property
+    def whence(self) -> str:
+        """Branch and commit that it came with, as far as they are known."""
+        return " ".join(filter(None, [self.branch, self.commit[:12]]))
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,8 @@ class HalfDone:
     described: tuple[str, ...] = ()
     """What those operations said of themselves, to notice a file that was edited since."""
     at: datetime | None = None
+    blob: str = ""
+    """What git calls its bytes."""
 
 
 @dataclass(frozen=True)
@@ -128,16 +140,20 @@ class OutOfOrderRefused(Refused):
 class MissingCodeRefused(Refused):
     """A migration has to go down, and its code is not here."""
 
-    def __init__(self, names: Sequence[str], edited: Collection[str]) -> None:
+    def __init__(self, names: Sequence[str], edited: Collection[str], whence: Mapping[str, str]) -> None:
         self.names = tuple(names)
         super().__init__(
             f"The code to undo {len(names)} migration{'s' * (len(names) != 1)} is not here; nothing was run.",
             cause="\n".join(
                 f"  {name}: "
                 + ("its file was edited since it was applied" if name in edited else "it is applied, but has no file")
+                + (f"; it came with {whence[name]}" if whence.get(name) else "")
                 for name in names
             ),
-            next_step="Restore the files as they were when they were applied, then run the command again.",
+            next_step=(
+                "Neither the working tree, nor git, nor the vault has the bytes that were applied. "
+                "Restore the files as they were, or fetch the branch, then run the command again."
+            ),
         )
 
 
@@ -175,7 +191,7 @@ def plan(
     pending = (name for name in timeline if name in wanted and name not in in_effect)
     ups = [Step(name, Direction.UP) for name in pending if half is None or name != half.name]
     steps = [*resumed, *downs, *ups]
-    _refuse_missing_code(steps, at_hand, edited)
+    _refuse_missing_code(steps, at_hand, edited, {one.name: one.whence for one in record.applied})
     stays = [name for name in settled if name in wanted]
     clashes = list(_clashes(downs, ups, settled, stays, unrelated))
     stepped_over = [
@@ -190,7 +206,9 @@ def _resume(half: HalfDone, wanted: Collection[str]) -> Step:
     return Step(half.name, Direction.UP if half.name in wanted else Direction.DOWN, half)
 
 
-def _refuse_missing_code(steps: Sequence[Step], files: Collection[str], edited: Collection[str]) -> None:
+def _refuse_missing_code(
+    steps: Sequence[Step], files: Collection[str], edited: Collection[str], whence: Mapping[str, str]
+) -> None:
     """A half-done migration may have been edited: mending it is how it gets finished."""
     missing = [
         step.name
@@ -198,7 +216,7 @@ def _refuse_missing_code(steps: Sequence[Step], files: Collection[str], edited: 
         if step.name not in files or (step.direction is Direction.DOWN and not step.resumed and step.name in edited)
     ]
     if missing:
-        raise MissingCodeRefused(missing, [name for name in missing if name in files])
+        raise MissingCodeRefused(missing, [name for name in missing if name in files], whence)
 
 
 def _clashes(

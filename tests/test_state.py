@@ -16,6 +16,7 @@ from django.core.exceptions import FieldError
 from django.db import connection, migrations, models
 from django.db.migrations.exceptions import InvalidBasesError
 from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ProjectState as DjangoProjectState
 from django.db.migrations.state import StateApps
 
 from chronomig.state import ProjectState, run_backwards, run_forwards
@@ -245,6 +246,24 @@ def test_children_and_proxies_are_found_from_their_parent(tables: Callable[..., 
     assert fresh.delete()[0] == 4
 
 
+def test_relations_come_in_the_order_in_which_django_renders_models() -> None:
+    """Rows that are deleted with others go in that order."""
+    link = models.OneToOneField("a.Root", models.CASCADE, parent_link=True, primary_key=True)
+    state = build(
+        ("a", create("Root")),
+        ("a", create("First")),
+        ("a", migrations.CreateModel("Leaf", [("root", link)], bases=("a.Root",))),
+        ("a", create("Last", ("root", fk("a.Root")))),
+        ("a", migrations.AddField("first", "root", fk("a.Root"))),
+        ("a", migrations.AddField("root", "itself", fk("a.Root", null=True))),
+        ("a", migrations.RenameModel("Root", "Trunk")),
+    )
+    found = [one.related_model._meta.object_name for one in state.apps.get_model("a", "Trunk")._meta.related_objects]
+    plain = DjangoProjectState({key: one.clone() for key, one in state.models.items()}).apps.get_model("a", "Trunk")
+    assert found == [one.related_model._meta.object_name for one in plain._meta.related_objects]
+    assert found == ["First", "Last", "Trunk", "Leaf"]
+
+
 def test_a_swapped_model_gives_way_to_its_replacement(settings_with: Callable[..., Any]) -> None:
     settings_with(AUTH_USER_MODEL="people.Person")
     state = build(
@@ -393,6 +412,24 @@ def test_columns_come_in_the_order_of_the_states_whatever_is_rendered_first(
         field.creation_counter for field in newer._meta.local_fields if not field.auto_created
     )
     assert models.IntegerField().creation_counter > newer._meta.get_field("year").creation_counter
+
+
+def test_the_link_to_a_parent_stays_the_first_column_when_a_field_comes_back(
+    tables: Callable[..., ProjectState],
+) -> None:
+    """Links are marked as auto-created, and Django puts such fields before all others."""
+    link = models.OneToOneField("lib.Author", models.CASCADE, parent_link=True, primary_key=True, auto_created=True)
+    child = migrations.CreateModel(
+        "Poet", [("author_ptr", link), ("age", models.IntegerField())], bases=("lib.Author",)
+    )
+    before = tables(*LIBRARY, ("lib", child))
+    operation = migrations.RemoveField("poet", "age")
+    after = tables(("lib", operation), base=before)
+    with connection.schema_editor() as editor:
+        run_backwards(operation, "lib", editor, before, after)
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_table_description(cursor, "lib_poet")
+    assert [column.name for column in found] == ["author_ptr_id", "age"]
 
 
 def test_the_index_of_references_is_kept_right_through_random_changes() -> None:

@@ -92,8 +92,12 @@ class Cheaply(NamedTuple):
         made = copy.deepcopy(self.field)
         for name in computed_names(kind) & made.__dict__.keys():
             del made.__dict__[name]
-        made.creation_counter = Field.creation_counter
-        Field.creation_counter += 1
+        if made.auto_created:  # before all fields that were written (Field.__init__)
+            made.creation_counter = Field.auto_creation_counter
+            Field.auto_creation_counter -= 1
+        else:
+            made.creation_counter = Field.creation_counter
+            Field.creation_counter += 1
         return made
 
 

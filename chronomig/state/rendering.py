@@ -210,7 +210,7 @@ class Renderer:
             return []
         key = concrete._meta.app_label, str(concrete._meta.model_name)
         depth = Depth.CLOSURE if current_depth() is Depth.CLOSURE else Depth.SHALLOW
-        sources = sorted(self._sources(key), key=lambda source: source[0])
+        sources = self._in_order(self._sources(key))
         if one_to_one:
             sources = [source for source in sources if self._has_one_to_one(source)]
         for source in sources:
@@ -225,6 +225,12 @@ class Renderer:
             if target._meta.concrete_model is concrete
             if field.one_to_one or not one_to_one
         ]
+
+    def _in_order(self, keys: Iterable[Key]) -> list[Key]:
+        """Sort *keys* as Django finds relations, which is the order in which rows are deleted with others."""
+        keys = list(keys)
+        places = self.version.places if len(keys) > 1 else {}
+        return sorted(keys, key=lambda key: (key[0], places.get(key, -1)))
 
     def _has_one_to_one(self, key: Key) -> bool:
         model = self._state(key)

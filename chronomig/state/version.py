@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from django.db.migrations.state import ModelState
 from django.db.models import Field
 
-from chronomig.state.references import Key, ReverseIndex, grouped
+from chronomig.state.references import Key, ReverseIndex, base_keys, grouped
 
 if TYPE_CHECKING:
     from chronomig.state.registry import LazyApps
@@ -52,7 +52,24 @@ class Version:
 
     @cached_property
     def names_by_label(self) -> Mapping[str, list[str]]:
-        return grouped(self.models)
+        return grouped(self.places)
+
+    @cached_property
+    def places(self) -> Mapping[Key, int]:
+        """Where each model stands when Django renders all: in the order of the state, but after its bases."""
+        found: dict[Key, int] = {}
+        waiting = list(self.models)
+        while waiting:
+            later = []
+            for key in waiting:
+                if all(base in found or base not in self.models for base in base_keys(self.models[key])):
+                    found[key] = len(found)
+                else:
+                    later.append(key)
+            if len(later) == len(waiting):  # bases in a circle: rendering says so
+                return {**found, **{key: len(found) for key in later}}
+            waiting = later
+        return found
 
     @contextmanager
     def counting_fields(self) -> Iterator[None]:

@@ -1,0 +1,62 @@
+"""A history, run by chronomig's engine and executor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+import chronomig
+from chronomig.errors import ExecutionError
+from chronomig.executor import Executor
+from chronomig.folding import States
+from chronomig.history import History as Table
+from chronomig.loading import Loaded
+from chronomig.plan import Direction, Step
+from chronomig.preparing import Prepared
+from chronomig.state import ProjectState
+from tests.fuzz.histories import History, Written, name_of
+from tests.fuzz.stock import Stopped
+from tests.fuzz.views import Picture, listening, take
+
+
+class Silent:
+    """Hears what the executor does, and says nothing."""
+
+    def migration_begins(self, step: Step, number: int, total: int) -> None: ...
+    def operation_begins(self, step: Step, description: str, number: int, total: int) -> None: ...
+    def rows_touched(self, count: int) -> None: ...
+
+
+class Ours:
+    """Runs the phases of a history, each with operations of its own, as a process of its own would."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, history: History) -> None:
+        self.connection = connection
+        self.history = history
+
+    def move(self, begin: int, end: int) -> Iterator[Picture]:
+        """Yield a picture after each migration; raise Stopped."""
+        loaded = {name_of(number): loaded_of(number, one) for number, one in enumerate(self.history.migrations)}
+        states = States([name_of(number) for number in range(begin)], loaded.__getitem__)
+        executor = Executor(self.connection, Table(self.connection, "default"), states, Silent())
+        executor.history.ensure_table()
+        up = end > begin
+        for number in range(begin, end) if up else reversed(range(end, begin)):
+            name = name_of(number)
+            step = Step(name, Direction.UP if up else Direction.DOWN)
+            with listening(self.connection) as listener:
+                try:
+                    list(executor.execute([Prepared(step, loaded[name])]))
+                except ExecutionError as error:
+                    cause = error.__cause__
+                    assert isinstance(cause, Exception)
+                    raise Stopped(number, up, cause) from error
+            # Another state of the same models: what is rendered for the picture must not help the next operation.
+            shown = ProjectState(dict(states.current.models)).apps
+            yield take(self.connection, number, up, shown, listener, self.history.seed)
+
+
+def loaded_of(number: int, written: Written) -> Loaded:
+    operations = tuple((written.app, one) for one in written.build())
+    return Loaded(name_of(number), f"{number:064}", operations, written.atomic, None, chronomig.Migration())
