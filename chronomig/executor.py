@@ -8,7 +8,7 @@ when it is done, and the next run goes on behind the last one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
@@ -20,13 +20,15 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration as DjangoMigration
 from django.db.migrations.operations.base import Operation
 
+from chronomig.batching import Move, groups
 from chronomig.errors import ChronomigError, ExecutionError
 from chronomig.folding import Path, States, fold
 from chronomig.history import Event, History, Kind, ensure_django_table, keep_in_step
 from chronomig.loading import Loaded
 from chronomig.plan import Direction, Step
 from chronomig.preparing import Prepared
-from chronomig.state import ProjectState, run_backwards, run_forwards
+from chronomig.remaking import Batch, batches, can_remake, run_deferred
+from chronomig.state import ProjectState
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Result:
     name: str
     direction: Direction
     kind: Kind
-    duration_ms: int
+    duration_ms: int | None
+    """None for one of several that ran as one."""
 
 
 class Watcher(Protocol):
@@ -45,6 +48,7 @@ class Watcher(Protocol):
     def migration_begins(self, step: Step, number: int, total: int) -> None: ...
     def operation_begins(self, step: Step, description: str, number: int, total: int) -> None: ...
     def rows_touched(self, count: int) -> None: ...
+    def remarked(self, text: str) -> None: ...
 
 
 class Failed(ExecutionError):
@@ -95,46 +99,66 @@ def in_short(steps: Sequence[Result | Step]) -> str:
 class Executor:
     """Move one database along a plan."""
 
-    def __init__(self, connection: BaseDatabaseWrapper, history: History, states: States, watcher: Watcher) -> None:
+    def __init__(self, connection: BaseDatabaseWrapper, history: History, states: States, watcher: Watcher,
+                 *, batch: bool) -> None:  # fmt: skip
         self.connection = connection
         self.history = history
         self.states = states
         self.watcher = watcher
+        self.batch = batch
+        """Whether operations on one table may be done together."""
         self.between_migrations: Callable[[], None] = lambda: None
         """Called at every edge; raises to stop there."""
         self.in_pieces = False
         """Whether what runs now could not be rolled back as a whole."""
 
-    def execute(self, prepared: Sequence[Prepared], *, fake: bool = False) -> Iterator[Result]:
-        """Yield a Result after each commit; raise Failed, which knows what came before it."""
-        done: list[Result] = []
-        self.history.ensure_table()
-        if any(one.loaded.origin for one in prepared):
-            ensure_django_table(self.connection)
+    def execute(
+        self,
+        prepared: Sequence[Prepared],
+        *,
+        fake: bool = False,
+        before: Sequence[Result] = (),
+        behind: Sequence[Prepared] = (),
+    ) -> Iterator[Result]:
+        """
+        Yield a Result after each commit; raise Failed, which knows what came before it.
+
+        *before* and *behind* are what moved already and what is left for later, of the same run.
+        """
+        done = list(before)
+        total = len(before) + len(prepared) + len(behind)
+        self.ensure_tables(prepared)
         for index, one in enumerate(prepared):
             self.between_migrations()
-            self.watcher.migration_begins(one.step, index + 1, len(prepared))
+            self.watcher.migration_begins(one.step, len(done) + 1, total)
             run = Run(self, one)
             try:
-                with self.connection.execute_wrapper(self._count_rows):
+                with self.connection.execute_wrapper(self.count_rows):
                     duration = run.fake() if fake else run.move()
             except ChronomigError:
                 raise
             except Exception as error:
-                self._record_failure(one, run, error)
-                raise Failed(one, error, done, prepared[index:], run.operation, half=run.stepwise) from error
+                self.record_failure(one, run.operation, error)
+                left = [*prepared[index:], *behind]
+                raise Failed(one, error, done, left, run.operation, half=run.stepwise) from error
             kind = Kind.FAKED if fake else Kind.APPLIED if one.is_up else Kind.REVERTED
             done.append(Result(one.step.name, one.step.direction, kind, duration))
             yield done[-1]
 
-    def _record_failure(self, one: Prepared, run: Run, error: Exception) -> None:
-        detail = f"{run.operation}: {in_words(error)}"[:10_000]
+    def ensure_tables(self, prepared: Sequence[Prepared]) -> None:
+        """Create the tables that *prepared* will be recorded in. Not inside a migration's transaction."""
+        self.history.ensure_table()
+        if any(one.loaded.origin for one in prepared):
+            ensure_django_table(self.connection)
+
+    def record_failure(self, one: Prepared, operation: str, error: Exception) -> None:
+        detail = f"{operation}: {in_words(error)}"[:10_000]
         try:
             self.history.write(replace(event_of(one, Kind.FAILED), detail=detail))
         except DatabaseFault:
             self.connection.close()  # the server may be gone; the failure itself is what has to be told
 
-    def _count_rows(self, execute, sql, params, many, context):  # type: ignore[no-untyped-def]
+    def count_rows(self, execute, sql, params, many, context):  # type: ignore[no-untyped-def]
         result = execute(sql, params, many, context)
         if str(sql).lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE") and context["cursor"].rowcount > 0:
             self.watcher.rows_touched(context["cursor"].rowcount)
@@ -147,18 +171,6 @@ def event_of(one: Prepared, kind: Kind, duration_ms: int | None = None) -> Event
         kind, one.loaded.name, one.step.direction, one.loaded.sha256, origin.key if origin else None,
         duration_ms=duration_ms, content=one.loaded.content,
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Move:
-    """One operation between the two states around it."""
-
-    app_label: str
-    operation: Operation
-    before: ProjectState
-    after: ProjectState
-    number: int
-    """How many operations are in effect after it."""
 
 
 class Run:
@@ -231,32 +243,48 @@ class Run:
         """Run the operations that are not in effect yet (up), or those that are (down), and return the last state."""
         way = Way(self.one.loaded, base)
         places = way.places(self.one)
-        for index, place in enumerate(places):
-            move = way.move(place)
-            self.operation = move.operation.describe()
-            self.executor.watcher.operation_begins(self.one.step, self.operation, index + 1, len(places))
-            with self._transaction_of(move.operation):
-                self._run_one(editor, move)
-                if self.stepwise:
-                    run_deferred(editor)
-                    if index + 1 == len(places) or way.numbered[places[index + 1]].number != move.number:
-                        self._record_progress(move)
+        begun = 0
+        batch = self.executor.batch and can_remake(self.connection)
+        for group in groups(map(way.move, places), batch=batch):
+            self.operation = described(group.moves)
+            for one in batches(editor, group, self.one.step.direction):
+                self._tell(one, begun, len(places))
+                begun += len(one.moves)
+                following = way.numbered[places[begun]].number if begun < len(places) else None
+                self._run_batch(editor, one, following)
         return way.end
 
-    def _run_one(self, editor: BaseDatabaseSchemaEditor, move: Move) -> None:
-        run = run_forwards if self.one.is_up else run_backwards
-        run(move.operation, move.app_label, editor, move.before, move.after)
+    def _tell(self, batch: Batch, begun: int, total: int) -> None:
+        self.operation = described(batch.moves)
+        for number, move in enumerate(batch.moves, begun + 1):
+            self.executor.watcher.operation_begins(self.one.step, move.operation.describe(), number, total)
 
-    def _transaction_of(self, operation: Operation) -> AbstractContextManager[object]:
+    def _run_batch(self, editor: BaseDatabaseSchemaEditor, batch: Batch, following: int | None) -> None:
+        """Run operations; record them, but for the one whose number is *following*, which has a part left to run."""
+        with self._transaction_of(batch):
+            batch.run(editor, self.one.step.direction)
+            if self.stepwise:
+                run_deferred(editor)
+                for move in batch.moves:
+                    if move.number != following:
+                        self._record_progress(move)
+
+    def _transaction_of(self, batch: Batch) -> AbstractContextManager[object]:
         """Django's rule: without a transaction around all, an operation has its own unless it says no."""
+        operation = batch.moves[0].operation
         wants = operation.atomic or (self.one.loaded.atomic and operation.atomic is not False)
-        return transaction.atomic(self.connection.alias) if self.stepwise and wants else nullcontext()
+        wanted = wants or batch.remake is not None
+        return transaction.atomic(self.connection.alias) if self.stepwise and wanted else nullcontext()
 
     def _record_progress(self, move: Move) -> None:
         in_effect = move.number if self.one.is_up else move.number - 1
         self.history.write(
             replace(event_of(self.one, Kind.PROGRESS), operation=in_effect, detail=move.operation.describe())
         )
+
+
+def described(moves: Iterable[Move]) -> str:
+    return "; ".join(move.operation.describe() for move in moves)
 
 
 class Numbered(NamedTuple):
@@ -304,11 +332,3 @@ def numbered(loaded: Loaded) -> Iterator[Numbered]:
         for after, inserted in loaded.inserted:
             if after == number:
                 yield Numbered(number, *inserted)
-
-
-def run_deferred(editor: BaseDatabaseSchemaEditor) -> None:
-    """Run the statements that the editor keeps for its end: foreign keys and indexes, mostly."""
-    statements = list(editor.deferred_sql)
-    editor.deferred_sql.clear()
-    for statement in statements:
-        editor.execute(statement, None)
