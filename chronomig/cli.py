@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import gc
-import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import chronomig
-from chronomig.config import CheckFormat
-from chronomig.errors import ChronomigError
+from chronomig.config import CheckFormat, StashAction
 from chronomig.options import (
     AllowDataLoss,
     AllowDataLossIn,
@@ -193,6 +189,9 @@ def migrate(
     allow_data_loss: AllowDataLoss = False,
     allow_data_loss_in: AllowDataLossIn = None,
     order: OrderPolicy = None,
+    no_stash: Annotated[
+        bool, typer.Option("--no-stash", help="Let the rows that are dropped go, do not put them into the stash.")
+    ] = False,
     ghosts: GhostPolicy = None,
     wait: Annotated[
         float | None,
@@ -223,6 +222,7 @@ def migrate(
             allow_data_loss=allow_data_loss,
             allow_data_loss_in=allow_data_loss_in or [],
             order=order,
+            stash=not no_stash,
             ghosts=ghosts,
             wait_seconds=wait,
             json=json,
@@ -338,6 +338,40 @@ def snapshot(
 
 
 @app.command()
+def stash(
+    action: Annotated[
+        StashAction, typer.Argument(help="list what lies there, drop it, or restore it by hand.")
+    ] = StashAction.LIST,
+    numbers: Annotated[
+        list[int] | None, typer.Argument(metavar="[NUMBER]...", help="As the list shows them.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Everything that lies there.")] = False,
+    expired: Annotated[bool, typer.Option("--expired", help="What is older than stash_days.")] = False,
+    databases: Databases = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    no_input: NoInput = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Show the rows that rollbacks put aside; drop them, or bring them back by hand."""
+    from chronomig.commands import stash as command
+
+    done(
+        command.run(
+            project(settings),
+            action,
+            ids=numbers or [],
+            databases=databases or [],
+            every=every,
+            expired=expired,
+            yes=yes,
+            interactive=not no_input,
+            json=json,
+        )
+    )
+
+
+@app.command()
 def drift(databases: Databases = None, settings: Settings = None, json: Json = False) -> None:
     """Compare the schema of each database with what its history says; exit with 3 when they differ."""
     from chronomig.commands import drift as command
@@ -351,44 +385,3 @@ def history(databases: Databases = None, settings: Settings = None, json: Json =
     from chronomig.commands import history as command
 
     done(command.run(project(settings), databases=databases or [], json=json))
-
-
-def handle_errors(run: Callable[[], object]) -> int:
-    """Run the command line and return its exit code: one handler for all errors."""
-    try:
-        run()
-    except ChronomigError as error:
-        report(error)
-        return error.exit_code
-    except KeyboardInterrupt:
-        typer.echo("Stopped.", err=True)
-        return 130
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
-    except Exception:
-        traceback.print_exc()
-        typer.echo(versions(), err=True)
-        return 1
-    return 0
-
-
-def report(error: ChronomigError) -> None:
-    """Tell a person on stderr, and a machine, when it asked for JSON, on stdout."""
-    from chronomig import output
-
-    if "--json" in sys.argv:
-        output.say_json("error", error=output.error_as_json(error))
-    output.say_error(error)
-
-
-def versions() -> str:
-    """Return what a report of an unexpected error needs."""
-    import platform
-
-    import django
-
-    return (
-        "This is a mistake in chronomig. Please report it with the lines above and: "
-        f"chronomig {chronomig.__version__}, Django {django.__version__}, Python {platform.python_version()}, "
-        f"{platform.system()}."
-    )

@@ -46,14 +46,20 @@ class CountedLoss:
 
 
 def count_losses(
-    connection: BaseDatabaseWrapper, prepared: Sequence[Prepared], states: Callable[[], States]
+    connection: BaseDatabaseWrapper, prepared: Sequence[Prepared], states: Callable[[], States], *, stashed: bool
 ) -> list[CountedLoss]:
-    """Return what *prepared* destroys of what is in the database; *states* gives the states that it stands on."""
-    if not any(map(may_destroy, prepared)):
+    """
+    Return what *prepared* destroys of what is in the database; *states* gives the states that it stands on.
+
+    Where what goes down is *stashed*, it is not lost.
+    """
+    if not any(may_destroy(one) and not is_kept(one, stashed=stashed) for one in prepared):
         return []
     counter = RowCounter(connection)
     found: dict[object, CountedLoss] = {}
     for one, loss in losses_along(prepared, states()):
+        if is_kept(one, stashed=stashed):
+            continue
         rows = counter.count(loss)
         if rows != 0 and (loss.table, loss.column) not in found:
             found[loss.table, loss.column] = CountedLoss(one.step.name, one.step.direction, loss.what, rows)
@@ -63,6 +69,11 @@ def count_losses(
 def may_destroy(one: Prepared) -> bool:
     """Whether a migration can destroy anything; goes without the states."""
     return not one.is_up or any(type(operation) not in HARMLESS_UP for _, operation in one.loaded.operations)
+
+
+def is_kept(one: Prepared, *, stashed: bool) -> bool:
+    """Whether what a step drops goes to the stash, which cannot see into an unapply() of a file's own."""
+    return stashed and not one.is_up and not one.loaded.overrides_execution
 
 
 def losses_along(prepared: Sequence[Prepared], states: States) -> Iterator[tuple[Prepared, Loss]]:

@@ -35,7 +35,7 @@ def with_rows(project: Project, count: int = 2) -> Project:
 
 def test_going_down_says_what_is_lost_and_how_many_rows_and_wants_a_yes(project: Project) -> None:
     with_rows(project)
-    done = project.chronomig("migrate", "--to", "zero")
+    done = project.chronomig("migrate", "--to", "zero", "--no-stash")
     assert done.code == 4
     assert [line.strip() for line in done.err.splitlines()] == [
         "Error: Data would be lost; nothing was run.",
@@ -45,13 +45,18 @@ def test_going_down_says_what_is_lost_and_how_many_rows_and_wants_a_yes(project:
         "-> Add --allow-data-loss to run it.",
     ]
     assert project.applied() == [A, B]
-    project.ok("migrate", "--to", "zero", "--allow-data-loss")
+    project.ok("migrate", "--to", "zero", "--no-stash", "--allow-data-loss")
     assert "shop_item" not in project.tables()
+
+
+def test_what_the_stash_takes_is_not_lost(sqlite_project: Project) -> None:
+    with_rows(sqlite_project)
+    assert "stashed   shop_item: 2 rows" in sqlite_project.ok("migrate", "--to", "zero").out
 
 
 def test_where_there_are_no_rows_nobody_is_asked(project: Project) -> None:
     with_rows(project, 0)
-    project.ok("migrate", "--to", "zero")
+    project.ok("migrate", "--to", "zero", "--no-stash")
     assert project.applied() == []
 
 
@@ -107,17 +112,18 @@ def test_an_unprotected_database_beside_a_protected_one_has_its_own_answer(sqlit
     )
     with_rows(sqlite_project, 1)
     sqlite_project.rows("INSERT INTO shop_item (n, t, notes) VALUES (1, 'x', 'q')", "other")
-    done = sqlite_project.chronomig("migrate", "--to", "zero")
+    done = sqlite_project.chronomig("migrate", "--to", "zero", "--no-stash")
     assert "-> Add --allow-data-loss --allow-data-loss-in default to run it." in done.err
-    sqlite_project.ok("migrate", "--to", "zero", "--allow-data-loss", "--allow-data-loss-in", "default")
+    sqlite_project.ok("migrate", "--to", "zero", "--no-stash", "--yes", "--allow-data-loss-in", "default")
 
 
 def test_the_front_door_of_django_guards_data_as_well(sqlite_project: Project) -> None:
     with_rows(sqlite_project)
-    done = sqlite_project.manage("migrate", "shop", "zero", "--no-input")
+    sqlite_project.migration(C, '("shop", migrations.RemoveField("item", "notes")),')
+    done = sqlite_project.manage("migrate", "--no-input")
     assert done.code == 4
     assert "Data would be lost; nothing was run." in done.err
-    assert sqlite_project.manage("migrate", "shop", "zero", "--allow-data-loss").code == 0
+    assert sqlite_project.manage("migrate", "--allow-data-loss").code == 0
 
 
 def test_what_is_recorded_only_destroys_nothing(sqlite_project: Project) -> None:

@@ -105,21 +105,21 @@ def test_a_narrow_window_folds_and_cuts_nothing(shop: Project) -> None:
 
 def test_going_down_asks_on_a_terminal_and_takes_only_a_yes(shop: Project) -> None:
     shop.ok("migrate")
-    code, screen = on_a_terminal(shop, "migrate", "--to", "zero", typed="n\n")
+    code, screen = on_a_terminal(shop, "migrate", "--to", "zero", "--no-stash", typed="n\n")
     assert code == 4
     assert "default (2 migrations undone):" in screen
     assert f"{A} (down): table shop_item, 40 rows" in screen
     assert "Destroy it in 'default'? [y/N]" in screen
     assert "The question was answered with no." in screen
     assert len(shop.applied()) == 2
-    code, screen = on_a_terminal(shop, "migrate", "--to", "zero", typed="y\n")
+    code, screen = on_a_terminal(shop, "migrate", "--to", "zero", "--no-stash", typed="y\n")
     assert code == 0, screen
     assert shop.applied() == []
 
 
 def test_no_input_never_asks_even_on_a_terminal(shop: Project) -> None:
     shop.ok("migrate")
-    code, screen = on_a_terminal(shop, "migrate", "--to", "zero", "--no-input")
+    code, screen = on_a_terminal(shop, "migrate", "--to", "zero", "--no-stash", "--no-input")
     assert code == 4
     assert "Destroy it" not in screen
 

@@ -34,6 +34,7 @@ def run(
     allow_data_loss: bool = False,
     allow_data_loss_in: Sequence[str] = (),
     order: Order | None = None,
+    stash: bool = True,
     ghosts: Ghosts | None = None,
     wait_seconds: float | None = None,
     json: bool = False,
@@ -52,6 +53,7 @@ def run(
         wanted=wanted or wanted_from(to, before, steps, chosen),
         order=order,
         fake=fake,
+        stash=project.stash_limits(puts_aside=stash),
         collapse=collapse,
         wait_seconds=project.config.database_timeout if wait_seconds is None else wait_seconds,
         verbosity=verbosity,
@@ -67,7 +69,7 @@ def run(
         return _show(journeys, check=check, json=json)
     prepared = [load_journey(journey, choices) for journey in journeys]
     if not fake:
-        found = map(danger_of, journeys, prepared)
+        found = (danger_of(journey, steps, choices) for journey, steps in zip(journeys, prepared, strict=True))
         guard_data([one for one in found if one], Consent(allow_data_loss, tuple(allow_data_loss_in), ask))
     return _run_as_json(journeys, choices) if json else _run(journeys, choices, quiet=verbosity == 0)
 

@@ -86,10 +86,13 @@ class Consent:
         return danger.database.alias in self.by_name or (self.to_losses and not danger.needs_its_name)
 
 
-def danger_of(journey: Journey, prepared: Sequence[Prepared]) -> Danger | None:
+def danger_of(journey: Journey, prepared: Sequence[Prepared], choices: Choices) -> Danger | None:
     """Return what a journey destroys; in a protected database, what it undoes is enough."""
     database, downs = journey.database, len(journey.plan.downs)
-    losses = count_losses(database.connection, prepared, lambda: database.states(journey.record, journey.code))
+    stashed = choices.stash is not None and choices.stash.puts_aside and database.stashes
+    losses = count_losses(
+        database.connection, prepared, lambda: database.states(journey.record, journey.code), stashed=stashed
+    )
     if losses or (downs and database.config.protected):
         return Danger(database, tuple(losses), downs)
     return None
