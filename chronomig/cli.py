@@ -19,12 +19,14 @@ from chronomig.options import (
     GhostPolicy,
     Json,
     NoInput,
+    NoStash,
     OrderPolicy,
     Sets,
     Settings,
     Steps,
     To,
     Verbosity,
+    Wait,
 )
 
 if TYPE_CHECKING:
@@ -189,16 +191,9 @@ def migrate(
     allow_data_loss: AllowDataLoss = False,
     allow_data_loss_in: AllowDataLossIn = None,
     order: OrderPolicy = None,
-    no_stash: Annotated[
-        bool, typer.Option("--no-stash", help="Let the rows that are dropped go, do not put them into the stash.")
-    ] = False,
+    no_stash: NoStash = False,
     ghosts: GhostPolicy = None,
-    wait: Annotated[
-        float | None,
-        typer.Option(
-            "--wait", metavar="SECONDS", min=0, help="How long to wait for another process; 0 is without end."
-        ),
-    ] = None,
+    wait: Wait = None,
     settings: Settings = None,
     json: Json = False,
     verbosity: Verbosity = 1,

@@ -71,3 +71,10 @@ GhostPolicy = Annotated[
         show_default=False,
     ),
 ]
+NoStash = Annotated[
+    bool, typer.Option("--no-stash", help="Let the rows that are dropped go, do not put them into the stash.")
+]
+Wait = Annotated[
+    float | None,
+    typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for another process; 0 is without end."),
+]
