@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,6 +40,17 @@ them can run code anyway.
 
 SAFELY = ("core.fsmonitor=false", "core.pager=cat", "log.showSignature=false")
 """Configuration for reading: a repository's own configuration starts no program."""
+
+HEADS = "refs/heads/"
+
+UNFINISHED = {
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase or git am",
+    "MERGE_HEAD": "a merge",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+}
+"""{file in the git directory: what is unfinished when it is there}"""
 
 REGULAR_FILES = ("100644", "100755")
 
@@ -209,6 +220,54 @@ class Repository:
             blobs = found.setdefault(path.rpartition("/")[2], [])
             blobs.append(head.split()[3])
         return found
+
+    # -- changing branches ------------------------------------------------------------------------------------------
+
+    def previous_branch(self) -> str:
+        """Return the branch that was checked out before, empty when it was none."""
+        code, out, _ = self._run("rev-parse", "--symbolic-full-name", "@{-1}")
+        name = text_of(out).strip()
+        return name.removeprefix(HEADS) if code == 0 and name.startswith(HEADS) else ""
+
+    def is_branch_name(self, name: str) -> bool:
+        """Whether a branch can be called *name*."""
+        return not name.startswith("-") and self._run("check-ref-format", f"{HEADS}{name}")[0] == 0
+
+    def unfinished(self) -> str:
+        """Return what is going on that git wants finished before branches change, empty when nothing is."""
+        directory = Path(text_of(self._done("rev-parse", "--absolute-git-dir")).removesuffix("\n"))
+        return next((what for name, what in UNFINISHED.items() if (directory / name).exists()), "")
+
+    def checked_out_at(self, branch: str) -> str:
+        """Return the other worktree that has *branch* checked out, empty when none has."""
+        place = ""
+        for line in self._lines("worktree", "list", "--porcelain"):
+            if line.startswith("worktree "):
+                place = line.removeprefix("worktree ")
+            elif line == f"branch {HEADS}{branch}" and Path(place).resolve() != self.top:
+                return place
+        return ""
+
+    def in_the_way(self, commit: str) -> str:
+        """Return git's words on what keeps the working tree from becoming that of *commit*; changes no file."""
+        if self._done("ls-files", "-z", "--unmerged"):
+            return "There are conflicts that are not resolved."
+        self._run("update-index", "-q", "--refresh")
+        code, _, err = self._run("read-tree", "-n", "-m", "-u", self.head.commit, checked(commit))
+        return err.strip() or "git read-tree failed." if code else ""
+
+    def switch(self, arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+        """Let git switch, with the user's own configuration and hooks; return what it said. Raise GitError."""
+        self._command.set_persistent_git_options()
+        with undisturbed():
+            code, _, err = self._command.switch(
+                *arguments, with_extended_output=True, with_exceptions=False, env=dict(environment)
+            )
+        if code:
+            raise GitError("git did not switch.", cause=err.strip(), next_step="Look at it with git status.")
+        for stale in ("head", "refs"):
+            self.__dict__.pop(stale, None)
+        return str(err).strip()
 
     # -- git itself -------------------------------------------------------------------------------------------------
 

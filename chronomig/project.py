@@ -41,7 +41,7 @@ from chronomig.loading import (
 )
 from chronomig.plan import Applied, Plan, Record, plan
 from chronomig.snapshots import Snapshots
-from chronomig.sources import Code, Shelf, edited
+from chronomig.sources import Aim, Code, Shelf, edited
 from chronomig.target import Known
 from chronomig.timeline import Entry, Timeline, read_timeline
 from chronomig.trees import Trees
@@ -159,9 +159,11 @@ class Database:
         """Return what a target can refer to; the files are read only for a target with an app label."""
         return Known.of(self.set.timeline.names, record, self.set.origins if " " in text else {})
 
-    def code(self, record: Record, wanted: Iterable[str] | Timeline | None) -> Code:
+    def code(self, record: Record, wanted: Iterable[str] | Timeline | Aim | None) -> Code:
         """Return the code for the way to *wanted*; None is every file, and what has none stays."""
         files = self.set.timeline
+        if isinstance(wanted, Aim):
+            return Code(files, wanted.target, record, wanted.names, self.set.shelf)
         if isinstance(wanted, Timeline):
             return Code(files, wanted, record, frozenset(wanted.names), self.set.shelf)
         half = [record.half_done.name] if record.half_done else []

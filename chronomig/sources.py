@@ -114,6 +114,14 @@ class Shelf:
                     yield one, Source.GIT, contents[blob]
 
 
+@dataclass(frozen=True)
+class Aim:
+    """What a database shall have, where that is not one timeline: some names, those that go up from *target*."""
+
+    target: Timeline
+    names: frozenset[str]
+
+
 class Code:
     """The code of one run, and what is known of the way it shall go."""
 
