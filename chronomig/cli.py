@@ -13,8 +13,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import chronomig
-from chronomig.config import Ghosts, OutOfOrder
+from chronomig.config import StashAction
 from chronomig.errors import ChronomigError
+from chronomig.options import (
+    Before,
+    Databases,
+    GhostPolicy,
+    Json,
+    NoInput,
+    NoStash,
+    Order,
+    Settings,
+    Steps,
+    To,
+    Verbosity,
+)
 
 if TYPE_CHECKING:
     from chronomig.project import Project
@@ -28,56 +41,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Settings = Annotated[str | None, typer.Option("--settings", metavar="MODULE", help="Django's settings module.")]
-Databases = Annotated[
-    list[str] | None,
-    typer.Option("--database", metavar="ALIAS", help="A database; can be repeated. All managed ones by default."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Verbosity = Annotated[int, typer.Option("--verbosity", "-v", min=0, max=3, help="0 is quiet, 3 tells most.")]
-NoInput = Annotated[bool, typer.Option("--no-input", "--noinput", help="Never ask.")]
-To = Annotated[
-    str | None,
-    typer.Option(
-        "--to",
-        metavar="TARGET",
-        help="zero, latest, a stamp (14 digits), a UTC date or time, a name or the beginning of one, "
-        "'<app> <upstream name>', or a git ref (a branch, a tag, HEAD~3).",
-    ),
-]
-Before = Annotated[
-    str | None, typer.Option("--before", metavar="TARGET", help="Like --to, without the target itself.")
-]
-Steps = Annotated[
-    int | None, typer.Option("--steps", metavar="N", help="N migrations further, or back when N is negative.")
-]
-Order = Annotated[
-    OutOfOrder | None,
-    typer.Option(
-        "--out-of-order",
-        help="What to do with a pending migration that is older than an applied one.",
-        show_default=False,
-    ),
-]
-
-GhostPolicy = Annotated[
-    Ghosts | None,
-    typer.Option(
-        "--ghosts",
-        help="What to do about migrations that are applied, but not in the tree; ask on a terminal, else keep.",
-        show_default=False,
-    ),
-]
-
 
 def project(settings: str | None) -> Project:
     """Open the project; what was imported until here stays, so that the collector need not look at it again."""
     from chronomig.project import open_project
 
     opened = open_project(settings_module=settings)
+    deactivate_translations()
     gc.freeze()
     gc.enable()
     return opened
+
+
+def deactivate_translations() -> None:
+    """As Django's migrate and makemigrations do: what a migration or a receiver writes is in no user's language."""
+    from django.utils import translation
+
+    translation.deactivate_all()
 
 
 def done(code: int) -> None:
@@ -200,12 +180,17 @@ def migrate(
     databases: Databases = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would move, move nothing.")] = False,
     fake: Annotated[bool, typer.Option("--fake", help="Record the migrations without running them.")] = False,
+    collapse: Annotated[
+        bool,
+        typer.Option("--collapse", help="Into an empty database: run migrations several at once, reduced."),
+    ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")
     ] = False,
     no_input: NoInput = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo migrations without asking.")] = False,
     out_of_order: Order = None,
+    no_stash: NoStash = False,
     ghosts: GhostPolicy = None,
     wait: Annotated[
         float | None,
@@ -218,6 +203,7 @@ def migrate(
     verbosity: Verbosity = 1,
 ) -> None:
     """Bring databases to a target: everything by default, both ways with --to."""
+    from chronomig.collapse import Collapse
     from chronomig.commands import migrate as command
 
     done(
@@ -229,10 +215,12 @@ def migrate(
             steps=steps,
             show_plan=plan,
             fake=fake,
+            collapse=Collapse.INSIST if collapse else Collapse.NEVER,
             check=check,
             interactive=not no_input,
             yes=yes,
             out_of_order=out_of_order,
+            stash=not no_stash,
             ghosts=ghosts,
             wait_seconds=wait,
             json=json,
@@ -283,6 +271,7 @@ def switch(
     no_input: NoInput = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo migrations without asking.")] = False,
     out_of_order: Order = None,
+    no_stash: NoStash = False,
     settings: Settings = None,
     verbosity: Verbosity = 1,
 ) -> None:
@@ -303,6 +292,7 @@ def switch(
             yes=yes,
             interactive=not no_input,
             out_of_order=out_of_order,
+            stash=not no_stash,
             settings=settings,
             environment=environment,
             verbosity=verbosity,
@@ -352,6 +342,48 @@ def snapshot(
     from chronomig.commands import snapshot as command
 
     done(command.run(project(settings), sets=sets or [], json=json))
+
+
+@app.command()
+def stash(
+    action: Annotated[
+        StashAction, typer.Argument(help="list what lies there, drop it, or restore it by hand.")
+    ] = StashAction.LIST,
+    numbers: Annotated[
+        list[int] | None, typer.Argument(metavar="[NUMBER]...", help="As the list shows them.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Everything that lies there.")] = False,
+    expired: Annotated[bool, typer.Option("--expired", help="What is older than stash_days.")] = False,
+    databases: Databases = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    no_input: NoInput = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Show the rows that rollbacks put aside; drop them, or bring them back by hand."""
+    from chronomig.commands import stash as command
+
+    done(
+        command.run(
+            project(settings),
+            action,
+            ids=numbers or [],
+            databases=databases or [],
+            every=every,
+            expired=expired,
+            yes=yes,
+            interactive=not no_input,
+            json=json,
+        )
+    )
+
+
+@app.command()
+def drift(databases: Databases = None, settings: Settings = None, json: Json = False) -> None:
+    """Compare the schema of each database with what its history says; exit with 3 when they differ."""
+    from chronomig.commands import drift as command
+
+    done(command.run(project(settings), databases=databases or [], json=json))
 
 
 @app.command()

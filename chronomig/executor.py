@@ -28,6 +28,7 @@ from chronomig.loading import Loaded
 from chronomig.plan import Direction, Step
 from chronomig.preparing import Prepared
 from chronomig.remaking import Batch, batches, can_remake, run_deferred
+from chronomig.stash import NothingKept
 from chronomig.state import ProjectState
 
 
@@ -38,7 +39,10 @@ class Result:
     name: str
     direction: Direction
     kind: Kind
-    duration_ms: int
+    duration_ms: int | None
+    """None for one of several that ran as one."""
+    notes: tuple[str, ...] = ()
+    """What else happened: rows that were stashed or restored."""
 
 
 class Watcher(Protocol):
@@ -47,6 +51,7 @@ class Watcher(Protocol):
     def migration_begins(self, step: Step, number: int, total: int) -> None: ...
     def operation_begins(self, step: Step, description: str, number: int, total: int) -> None: ...
     def rows_touched(self, count: int) -> None: ...
+    def remarked(self, text: str) -> None: ...
 
 
 class Failed(ExecutionError):
@@ -98,11 +103,12 @@ class Executor:
     """Move one database along a plan."""
 
     def __init__(self, connection: BaseDatabaseWrapper, history: History, states: States, watcher: Watcher,
-                 *, batch: bool) -> None:  # fmt: skip
+                 keeper: NothingKept | None = None, *, batch: bool) -> None:  # fmt: skip
         self.connection = connection
         self.history = history
         self.states = states
         self.watcher = watcher
+        self.keeper = keeper or NothingKept()
         self.batch = batch
         """Whether operations on one table may be done together."""
         self.between_migrations: Callable[[], None] = lambda: None
@@ -110,36 +116,54 @@ class Executor:
         self.in_pieces = False
         """Whether what runs now could not be rolled back as a whole."""
 
-    def execute(self, prepared: Sequence[Prepared], *, fake: bool = False) -> Iterator[Result]:
-        """Yield a Result after each commit; raise Failed, which knows what came before it."""
-        done: list[Result] = []
-        self.history.ensure_table()
-        if any(one.loaded.origin for one in prepared):
-            ensure_django_table(self.connection)
+    def execute(
+        self,
+        prepared: Sequence[Prepared],
+        *,
+        fake: bool = False,
+        before: Sequence[Result] = (),
+        behind: Sequence[Prepared] = (),
+    ) -> Iterator[Result]:
+        """
+        Yield a Result after each commit; raise Failed, which knows what came before it.
+
+        *before* and *behind* are what moved already and what is left for later, of the same run.
+        """
+        done = list(before)
+        total = len(before) + len(prepared) + len(behind)
+        self.ensure_tables(prepared)
         for index, one in enumerate(prepared):
             self.between_migrations()
-            self.watcher.migration_begins(one.step, index + 1, len(prepared))
+            self.watcher.migration_begins(one.step, len(done) + 1, total)
             run = Run(self, one)
             try:
-                with self.connection.execute_wrapper(self._count_rows):
+                with self.connection.execute_wrapper(self.count_rows):
                     duration = run.fake() if fake else run.move()
             except ChronomigError:
                 raise
             except Exception as error:
-                self._record_failure(one, run, error)
-                raise Failed(one, error, done, prepared[index:], run.operation, half=run.stepwise) from error
+                self.record_failure(one, run.operation, error)
+                left = [*prepared[index:], *behind]
+                raise Failed(one, error, done, left, run.operation, half=run.stepwise) from error
             kind = Kind.FAKED if fake else Kind.APPLIED if one.is_up else Kind.REVERTED
-            done.append(Result(one.step.name, one.step.direction, kind, duration))
+            notes = () if fake else tuple(self.keeper.notes)
+            done.append(Result(one.step.name, one.step.direction, kind, duration, notes))
             yield done[-1]
 
-    def _record_failure(self, one: Prepared, run: Run, error: Exception) -> None:
-        detail = f"{run.operation}: {in_words(error)}"[:10_000]
+    def ensure_tables(self, prepared: Sequence[Prepared]) -> None:
+        """Create the tables that *prepared* will be recorded in. Not inside a migration's transaction."""
+        self.history.ensure_table()
+        if any(one.loaded.origin for one in prepared):
+            ensure_django_table(self.connection)
+
+    def record_failure(self, one: Prepared, operation: str, error: Exception) -> None:
+        detail = f"{operation}: {in_words(error)}"[:10_000]
         try:
             self.history.write(replace(event_of(one, Kind.FAILED), detail=detail))
         except DatabaseFault:
             self.connection.close()  # the server may be gone; the failure itself is what has to be told
 
-    def _count_rows(self, execute, sql, params, many, context):  # type: ignore[no-untyped-def]
+    def count_rows(self, execute, sql, params, many, context):  # type: ignore[no-untyped-def]
         result = execute(sql, params, many, context)
         if str(sql).lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE") and context["cursor"].rowcount > 0:
             self.watcher.rows_touched(context["cursor"].rowcount)
@@ -162,6 +186,7 @@ class Run:
         self.one = one
         self.connection = executor.connection
         self.history = executor.history
+        self.keeper = executor.keeper
         self.operation = ""
         """What runs at the moment, for messages."""
 
@@ -185,6 +210,7 @@ class Run:
         began = time.monotonic()
         base = self.executor.states.without(self.one.step.name)
         self.executor.in_pieces = self.stepwise
+        self.keeper.begin(self.one.step.name, is_up=self.one.is_up, resumed=self.one.step.resumed is not None)
         if self.stepwise:
             half = self.one.step.resumed
             in_effect = half.done if half else 0 if self.one.is_up else len(self.one.loaded.operations)
@@ -198,9 +224,11 @@ class Run:
             run_deferred(editor)
             duration = round((time.monotonic() - began) * 1000)
             if not self.stepwise:
+                self.keeper.finish()
                 self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration)
         if self.stepwise:
             with transaction.atomic(self.connection.alias):
+                self.keeper.finish()
                 self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration)
         self.executor.in_pieces = False
         if self.one.is_up:
@@ -243,9 +271,14 @@ class Run:
     def _run_batch(self, editor: BaseDatabaseSchemaEditor, batch: Batch, following: int | None) -> None:
         """Run operations; record them, but for the one whose number is *following*, which has a part left to run."""
         with self._transaction_of(batch):
+            for move in batch.moves:
+                self.keeper.before(move)
             batch.run(editor, self.one.step.direction)
             if self.stepwise:
                 run_deferred(editor)
+            for move in batch.moves:
+                self.keeper.after(move)
+            if self.stepwise:
                 for move in batch.moves:
                     if move.number != following:
                         self._record_progress(move)

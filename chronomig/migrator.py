@@ -10,7 +10,9 @@ from typing import Protocol
 
 from django.db import Error as DatabaseFault
 
+from chronomig import collapse
 from chronomig.adoption import MisfitRefused
+from chronomig.collapse import Collapse, NotEmptyRefused, tables_there
 from chronomig.config import OutOfOrder
 from chronomig.errors import Interrupted, Refused
 from chronomig.executor import Executor, Result, Watcher
@@ -25,6 +27,8 @@ from chronomig.preparing import Prepared, prepare
 from chronomig.project import Database
 from chronomig.signals import send_post_migrate, send_pre_migrate
 from chronomig.sources import Aim, Code
+from chronomig.stash import Limits
+from chronomig.stashing import keeper_for, tidy
 from chronomig.state import ProjectState, is_opaque
 from chronomig.timeline import Timeline
 
@@ -68,6 +72,9 @@ class Choices:
     wanted: Wanted = field(default=lambda database, record: None)
     out_of_order: OutOfOrder | None = None
     fake: bool = False
+    stash: Limits | None = None
+    """What the stash takes of the rows that a rollback drops; None leaves the stash alone."""
+    collapse: Collapse = Collapse.NEVER
     wait_seconds: float = 0
     """How long to wait for another process; 0 waits without end."""
     verbosity: int = 1
@@ -84,10 +91,31 @@ def plan_journey(database: Database, choices: Choices, record: Record | None = N
     return Journey(database, record, database.plan(record, code, choices.out_of_order), code, adoptable)
 
 
-def load_journey(journey: Journey, *, fake: bool = False) -> list[Prepared]:
+def load_journey(journey: Journey, choices: Choices) -> list[Prepared]:
     """Load the code of the plan, so that what cannot run is refused before anything does."""
+    if choices.collapse is Collapse.INSIST:
+        refuse_unless_empty(journey)
     entries, loader = journey.code.entries, journey.database.set.loader
-    return prepare(journey.plan, lambda name: loader.load(entries[name]), fake=fake)
+    return prepare(journey.plan, lambda name: loader.load(entries[name]), fake=choices.fake)
+
+
+def refuse_unless_empty(journey: Journey) -> None:
+    """Raise NotEmptyRefused, unless there is nothing to run, or what is half done is a collapse."""
+    half = journey.record.half_done
+    if not journey.plan or (half is not None and half.together):
+        return
+    applied = journey.record.names or (half.names if half else ())
+    tables = tables_there(journey.database.connection)
+    if applied or tables:
+        raise NotEmptyRefused(journey.database.alias, applied, tables)
+
+
+def may_collapse(journey: Journey, choices: Choices) -> bool:
+    """Whether migrations may run several at once: into an empty database, where that is wanted."""
+    if choices.collapse is not Collapse.IF_EMPTY:
+        return choices.collapse is Collapse.INSIST
+    record = journey.record
+    return not (record.applied or record.half_done or tables_there(journey.database.connection))
 
 
 def migrate(journey: Journey, choices: Choices, reporter: Reporter) -> Iterator[Result]:
@@ -109,7 +137,7 @@ def migrate(journey: Journey, choices: Choices, reporter: Reporter) -> Iterator[
     ):
         now = plan_journey(database, choices)
         refuse_surprise(journey, now)
-        prepared = load_journey(now, fake=choices.fake)
+        prepared = load_journey(now, choices)
         if adopted := database.adopt():
             reporter.adopted(database, adopted)
         yield from _run(now, prepared, choices, reporter)
@@ -142,14 +170,18 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
     if problem := database.set.shelf.keep(code):
         reporter.remarked(problem)
     states = database.states(journey.record, journey.code)
-    executor = Executor(database.connection, database.history, states, reporter, batch=database.set.config.batch)
+    limits = None if choices.fake else choices.stash
+    keeper = keeper_for(database, prepared, lambda: database.states(journey.record, journey.code), limits)
+    executor = Executor(
+        database.connection, database.history, states, reporter, keeper, batch=database.set.config.batch
+    )
     sent = {"alias": database.alias, "verbosity": choices.verbosity, "interactive": choices.interactive}
     left = [one.step for one in prepared]
     try:
         with stopping_at_an_edge(executor, reporter.finishing_first):
             before = states.current
             prepared, signal_plan = send_pre_migrate(prepared, state=before, **sent)  # type: ignore[arg-type]
-            for result in executor.execute(prepared, fake=choices.fake):
+            for result in _execute(executor, journey, prepared, choices):
                 left.pop(0)
                 reporter.moved(database, result)
                 yield result
@@ -157,12 +189,21 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
             send_post_migrate(signal_plan, state=states.current, changed=changed, **sent)  # type: ignore[arg-type]
             database.history.ensure_table()
             database.history.write(Event(Kind.SETTLED, ""))
+            tidy(database, limits, reporter.remarked)
             if journey.record.applied:  # a database that is made anew is often thrown away again
                 _keep_snapshot(journey, states, moved=len(prepared))
             for remark in database.set.snapshots.remarks if choices.verbosity >= 2 else ():
                 reporter.remarked(remark)
     except KeyboardInterrupt:
         raise stopped(database, left) from None
+
+
+def _execute(
+    executor: Executor, journey: Journey, prepared: Sequence[Prepared], choices: Choices
+) -> Iterator[Result]:
+    if choices.fake:
+        return executor.execute(prepared, fake=True)
+    return collapse.execute(executor, prepared, may_collapse(journey, choices))
 
 
 def head_of(journey: Journey) -> Head:

@@ -148,6 +148,7 @@ def result_as_json(result: Result) -> dict[str, object]:
         "direction": result.direction,
         "event": result.kind,
         "duration_ms": result.duration_ms,
+        "notes": list(result.notes),
     }
 
 
@@ -174,6 +175,8 @@ class PlainReporter:
     def moved(self, database: Database, result: Result) -> None:
         if not self.quiet:
             say(f"  {verb(result):<8}  {result.name}  {seconds(result.duration_ms)}")
+            for note in result.notes:
+                say(f"            {note}")
 
     def remarked(self, text: str) -> None:
         say(text, err=True)
@@ -277,7 +280,15 @@ def say_events(database: Database, events: Sequence[Event]) -> None:
             event.name,
             seconds(event.duration_ms),
         ]
-        say("  " + "  ".join(filter(None, [*parts, event.by, event.detail.replace("\n", " ")])))
+        say("  " + "  ".join(filter(None, [*parts, event.by, in_a_line(event)])))
+
+
+def in_a_line(event: Event) -> str:
+    """Return the detail of an event in one line; of migrations that began together, the first and the last."""
+    lines = event.detail.split("\n")
+    if event.kind == "collapsing":
+        return f"{plural(len(lines), 'migration')}, from {lines[0]} to {lines[-1]}"
+    return " ".join(lines)
 
 
 def event_as_json(event: Event) -> dict[str, object]:

@@ -42,6 +42,7 @@ from chronomig.loading import (
 from chronomig.plan import Applied, Plan, Record, plan
 from chronomig.snapshots import Snapshots
 from chronomig.sources import Aim, Code, Shelf, edited
+from chronomig.stash import Entries, Limits, can_stash
 from chronomig.target import Known
 from chronomig.timeline import Entry, Timeline, read_timeline
 from chronomig.trees import Trees
@@ -124,6 +125,15 @@ class Database:
     def history(self) -> History:
         return History(self.connection, self.set.name, self.set.shelf.head)
 
+    @cached_property
+    def stash(self) -> Entries:
+        return Entries(self.connection, self.set.name)
+
+    @property
+    def stashes(self) -> bool:
+        """Whether rows that a rollback drops are put aside here."""
+        return self.set.config.stash and can_stash(self.connection)
+
     def record(self) -> Record:
         """Return what is applied, with what the next migrate will adopt at the head."""
         record = self.history.read()
@@ -131,7 +141,7 @@ class Database:
 
     def adoption(self, record: Record) -> Adoption:
         """Return what ``django_migrations`` has of the vendored files that the history does not have."""
-        have = {*record.names, record.half_done.name if record.half_done else ""}
+        have = {*record.names, *(record.half_done.names if record.half_done else ())}
         found = origins_in(entry for entry in self.set.timeline if entry.name not in have)
         return weigh(found, django_applied(self.connection) if found else ())
 
@@ -166,7 +176,7 @@ class Database:
             return Code(files, wanted.target, record, wanted.names, self.set.shelf)
         if isinstance(wanted, Timeline):
             return Code(files, wanted, record, frozenset(wanted.names), self.set.shelf)
-        half = [record.half_done.name] if record.half_done else []
+        half = record.half_done.names if record.half_done else ()
         everything = (*files.names, *record.names, *half)
         return Code(files, files, record, frozenset(everything if wanted is None else wanted), self.set.shelf)
 
@@ -250,6 +260,11 @@ class Project:
                 next_step="Take it out of 'unmanaged'." if unmanaged else did_you_mean(alias, self.databases),
             )
         return self.databases[alias]
+
+    def stash_limits(self, *, puts_aside: bool = True) -> Limits:
+        """Return what the stash of a database takes."""
+        config = self.config
+        return Limits(config.stash_max_rows, config.stash_max_mb, config.stash_days, puts_aside)
 
     def choose_sets(self, names: Sequence[str]) -> list[MigrationSet]:
         """Return the sets named, or all; raise UsageError."""

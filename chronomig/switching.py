@@ -116,8 +116,8 @@ def plan_switch(database: Database, choices: Choices, there: Destination, git: R
     target = tree_after(database.set, there, git)
     strangers = [one for one in applied_or_begun(record) if one.name not in target.by_name]
     found = database.set.shelf.find(strangers, database.set.timeline)
-    half = record.half_done.name if record.half_done else ""
-    at_hand = {*found, *([half] if half in database.set.timeline.by_name else [])}
+    half = record.half_done.names if record.half_done else ()
+    at_hand = {*found, *(name for name in half if name in database.set.timeline.by_name)}
     stays = {one.name for one in strangers} - at_hand
     aim = Aim(target, frozenset(target.names) | stays)
     return plan_journey(database, replace(choices, wanted=lambda database, record: aim), record)

@@ -53,6 +53,7 @@ def run(
     yes: bool = False,
     interactive: bool = True,
     out_of_order: OutOfOrder | None = None,
+    stash: bool = True,
     settings: str | None = None,
     environment: Mapping[str, str],
     verbosity: int = 1,
@@ -68,6 +69,7 @@ def run(
     refuse_what_git_would(git, there)
     choices = Choices(
         out_of_order=out_of_order,
+        stash=project.stash_limits(puts_aside=stash),
         wait_seconds=project.config.database_timeout,
         verbosity=verbosity,
         interactive=interactive,
@@ -75,7 +77,7 @@ def run(
     journeys = [plan_switch(database, choices, there, git) for database in project.choose_databases(())]
     halves, down = first_half(journeys, choices)
     for half in halves:
-        load_journey(half)
+        load_journey(half, down)
     if verbosity or dry_run:
         show(journeys, there)
     if dry_run:
