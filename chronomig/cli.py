@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import chronomig
+from chronomig import branches
 from chronomig.config import StashAction
 from chronomig.errors import ChronomigError
+from chronomig.opening import done, project
 from chronomig.options import (
     Before,
     Databases,
@@ -29,9 +29,6 @@ from chronomig.options import (
     Verbosity,
 )
 
-if TYPE_CHECKING:
-    from chronomig.project import Project
-
 app = typer.Typer(
     name="chronomig",
     help="Project-level, timestamp-ordered migrations for Django.",
@@ -40,28 +37,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def project(settings: str | None) -> Project:
-    """Open the project; what was imported until here stays, so that the collector need not look at it again."""
-    from chronomig.project import open_project
-
-    opened = open_project(settings_module=settings)
-    deactivate_translations()
-    gc.freeze()
-    gc.enable()
-    return opened
-
-
-def deactivate_translations() -> None:
-    """As Django's migrate and makemigrations do: what a migration or a receiver writes is in no user's language."""
-    from django.utils import translation
-
-    translation.deactivate_all()
-
-
-def done(code: int) -> None:
-    raise typer.Exit(code)
 
 
 def show_version(value: bool) -> None:
@@ -259,48 +234,6 @@ def plan(
 
 
 @app.command()
-def switch(
-    branch: Annotated[str | None, typer.Argument(metavar="[BRANCH]", help="A branch; - is the previous one.")] = None,
-    start: Annotated[
-        str | None,
-        typer.Argument(metavar="[START]", help="Where a new branch starts; the current commit by default."),
-    ] = None,
-    create: Annotated[bool, typer.Option("--create", "-c", help="Make the branch.")] = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Go to any ref, without a branch.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show both halves, move nothing.")] = False,
-    no_input: NoInput = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo migrations without asking.")] = False,
-    out_of_order: Order = None,
-    no_stash: NoStash = False,
-    settings: Settings = None,
-    verbosity: Verbosity = 1,
-) -> None:
-    """Go to another branch with all databases: roll back, git switch, apply."""
-    from chronomig.commands import switch as command
-
-    environment = dict(
-        os.environ
-    )  # before the project sets DJANGO_SETTINGS_MODULE, which the other branch may not have
-    done(
-        command.run(
-            project(settings),
-            branch=branch,
-            start=start,
-            create=create,
-            detach=detach,
-            dry_run=dry_run,
-            yes=yes,
-            interactive=not no_input,
-            out_of_order=out_of_order,
-            stash=not no_stash,
-            settings=settings,
-            environment=environment,
-            verbosity=verbosity,
-        )
-    )
-
-
-@app.command()
 def status(databases: Databases = None, settings: Settings = None, json: Json = False) -> None:
     """Show every migration, on the disk and in each database."""
     from chronomig.commands import status as command
@@ -392,6 +325,9 @@ def history(databases: Databases = None, settings: Settings = None, json: Json =
     from chronomig.commands import history as command
 
     done(command.run(project(settings), databases=databases or [], json=json))
+
+
+app.add_typer(branches.app)
 
 
 def handle_errors(run: Callable[[], object]) -> int:
