@@ -10,7 +10,7 @@ from chronomig import output
 from chronomig.commands.migrate import ask_about_downs, reporter_for
 from chronomig.config import OutOfOrder
 from chronomig.errors import ChronomigError
-from chronomig.gitrepo import Repository
+from chronomig.gitrepo import Head, Repository
 from chronomig.migrator import Choices, Journey, load_journey, migrate
 from chronomig.project import Project
 from chronomig.switching import (
@@ -84,25 +84,15 @@ def run(
         return 0
     ask_about_downs(halves, yes=yes, interactive=interactive, agreed={})
     refuse_what_git_would(git, there)
-    try:
-        roll_back(halves, down)
-        said = git.switch(there.arguments, QUIET_HOOKS)
-    except ChronomigError as error:
-        ways = "The same command again finishes the switch; chronomig migrate takes the databases back."
-        raise Stopped(error, there, git, journeys, ways) from error
-    if verbosity and said:
-        output.say(said, err=True)
-    if any(journey.plan.ups or journey.adoptable for journey in journeys):
-        arguments = ["--verbosity", str(verbosity), *([] if interactive else ["--no-input"])]
-        arguments += ["--out-of-order", out_of_order.value] if out_of_order else []
-        arguments += ["--settings", settings] if settings else []
-        code = apply_rest(project, arguments, environment)
-        if code:
-            failed = ChronomigError("What it has was not applied.", cause="The lines above say why.")
-            failed.exit_code = code
-            back = origin.branch or f"--detach {origin.commit[:12]}"
-            ways = f"chronomig migrate finishes the switch; chronomig switch {back} goes back."
-            raise Stopped(failed, there, git, journeys, ways)
+    move(git, there, journeys, halves, down)
+    if not any(journey.plan.ups or journey.adoptable for journey in journeys):
+        return 0
+    arguments = ["--verbosity", str(verbosity), *([] if interactive else ["--no-input"])]
+    arguments += ["--out-of-order", out_of_order.value] if out_of_order else []
+    arguments += ["--settings", settings] if settings else []
+    code = apply_rest(project, arguments, environment)
+    if code:
+        raise not_applied(code, there, git, journeys, origin)
     return 0
 
 
@@ -119,15 +109,37 @@ def show(journeys: Sequence[Journey], there: Destination) -> None:
             output.say(f"  stays  {name}  ({journey.database.alias}; its code is nowhere)")
 
 
-def roll_back(halves: Sequence[Journey], choices: Choices) -> None:
-    """Undo in every database what the destination does not have."""
-    for half in halves:
-        reporter = reporter_for(quiet=choices.verbosity == 0)
-        try:
-            for _ in migrate(half, choices, reporter):
-                pass
-        finally:
-            reporter.close()
+def move(
+    git: Repository, there: Destination, journeys: Sequence[Journey], halves: Sequence[Journey], choices: Choices
+) -> None:
+    """Undo in every database what the destination does not have, then let git switch; raise Stopped."""
+    try:
+        for half in halves:
+            roll_back(half, choices)
+        said = git.switch(there.arguments, QUIET_HOOKS)
+    except ChronomigError as error:
+        ways = "The same command again finishes the switch; chronomig migrate takes the databases back."
+        raise Stopped(error, there, git, journeys, ways) from error
+    if choices.verbosity and said:
+        output.say(said, err=True)
+
+
+def roll_back(half: Journey, choices: Choices) -> None:
+    reporter = reporter_for(quiet=choices.verbosity == 0)
+    try:
+        for _ in migrate(half, choices, reporter):
+            pass
+    finally:
+        reporter.close()
+
+
+def not_applied(code: int, there: Destination, git: Repository, journeys: Sequence[Journey], origin: Head) -> Stopped:
+    """Return the error for a second half that failed in its own process."""
+    failed = ChronomigError("What it has was not applied.", cause="The lines above say why.")
+    failed.exit_code = code
+    back = origin.branch or f"--detach {origin.commit[:12]}"
+    ways = f"chronomig migrate finishes the switch; chronomig switch {back} goes back."
+    return Stopped(failed, there, git, journeys, ways)
 
 
 def apply_rest(project: Project, arguments: Sequence[str], environment: Mapping[str, str]) -> int:
