@@ -1,5 +1,5 @@
 """
-The only module that speaks git: plain data in, plain data out.
+What git is asked: plain data in, plain data out. With gitrun.py, the only module that speaks git.
 
 Git runs through GitPython's ``Repo(path).git``, which is imported when a repository is opened. Every call names the
 repository by its path and runs without the variables that point elsewhere. What a person typed reaches git once, in
@@ -9,37 +9,18 @@ repository by its path and runs without the variables that point elsewhere. What
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from chronomig.errors import GitError
+from chronomig.gitrun import Git, no_git, text_of, undisturbed
 
 HASH_PATTERN = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 """A full object name, of SHA-1 or SHA-256."""
-
-CLEARED = frozenset({
-    "GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INTERNAL_SUPER_PREFIX", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE", "GIT_REPLACE_REF_BASE",
-    "GIT_NO_REPLACE_OBJECTS", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT", "GIT_EXTERNAL_DIFF",
-    "GIT_DIFF_OPTS", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS",
-    "GIT_QUARANTINE_PATH",
-})  # fmt: skip
-"""
-What git itself drops when it enters another repository (``git rev-parse --local-env-vars``), and what changes the
-meaning of paths. Hooks run with some of them. Those that name programs or the user's own configuration stay: who sets
-them can run code anyway.
-"""
-
-SAFELY = ("core.fsmonitor=false", "core.pager=cat", "log.showSignature=false")
-"""Configuration for reading: a repository's own configuration starts no program."""
 
 HEADS = "refs/heads/"
 
@@ -67,14 +48,12 @@ class Head:
     """The algorithm that names objects: sha1 or sha256."""
 
 
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Take what points to another repository out of the environment while git runs."""
-    taken = {name: os.environ.pop(name) for name in list(os.environ) if name in CLEARED}
-    try:
-        yield
-    finally:
-        os.environ.update(taken)
+@dataclass(frozen=True)
+class Change:
+    """A commit, and who wrote it."""
+
+    commit: str
+    author: str
 
 
 def lies_in_repository(path: Path) -> bool:
@@ -107,21 +86,8 @@ def open_repository(path: Path) -> Repository:
     return Repository(repo.git, Path(repo.working_tree_dir))
 
 
-def no_git(error: Exception) -> GitError:
-    return GitError(
-        "git cannot be started.",
-        cause=str(error).strip().splitlines()[0] if str(error).strip() else "",
-        next_step="Install git and put it on PATH. Everything but refs and branches works without it.",
-    )
-
-
-class Repository:
+class Repository(Git):
     """One git repository, read through its working tree's top directory."""
-
-    def __init__(self, command: Any, top: Path) -> None:
-        self._command = command
-        self.top = top.resolve()
-        """The top directory of this working tree; in a submodule, of the submodule."""
 
     # -- asking -----------------------------------------------------------------------------------------------------
 
@@ -162,6 +128,41 @@ class Repository:
 
     def is_shallow(self) -> bool:
         return self._run("rev-parse", "--is-shallow-repository")[1].strip() == b"true"
+
+    def last_change(self, path: Path) -> Change | None:
+        """Return the newest commit that changed the file at *path*, None when there is none."""
+        if not path.resolve().is_relative_to(self.top):
+            return None
+        code, out, _ = self._run("log", "-1", "--format=%H%x00%an", "--", f":(top,literal){self.inside(path)}")
+        commit, _, author = text_of(out).strip().partition("\0")
+        return Change(commit, author) if code == 0 and commit else None
+
+    def parents(self, commit: str) -> list[str]:
+        """Return the full hashes of the parents of *commit*."""
+        return self._done_text("rev-list", "--parents", "-n", "1", checked(commit)).split()[1:]
+
+    def fork(self, one: str, other: str) -> str:
+        """Return the last commit that both have in common; raise GitError when none is in this clone."""
+        code, out, _ = self._run("merge-base", checked(one), checked(other))
+        if code or not out.strip():
+            raise GitError(
+                f"{one[:12]} and {other[:12]} have no commit in common in this clone.",
+                cause="It is shallow." if self.is_shallow() else "Their histories are unrelated.",
+                next_step="Fetch the whole history: git fetch --unshallow, or fetch-depth: 0 in the pipeline.",
+            )
+        return text_of(out).split()[0]
+
+    def tracks(self, path: Path) -> bool:
+        """Whether git knows the file at *path*."""
+        return bool(self._lines("ls-files", "--", f":(top,literal){self.inside(path)}"))
+
+    def move(self, old: Path, new: Path) -> None:
+        """Rename a file that git knows, in the working tree and in the index; raise GitError."""
+        self._done("mv", "--", str(self.top / self.inside(old)), str(self.top / self.inside(new)))
+
+    def inside(self, path: Path) -> str:
+        """Return *path* from the top, with slashes; its last part may be a name that is not there yet."""
+        return (path.parent.resolve() / path.name).relative_to(self.top).as_posix()
 
     # -- trees and contents -----------------------------------------------------------------------------------------
 
@@ -271,39 +272,6 @@ class Repository:
 
     # -- git itself -------------------------------------------------------------------------------------------------
 
-    def _run(self, command: str, *arguments: str, **options: Any) -> tuple[int, bytes, str]:
-        """Run a reading command; return (exit code, stdout, stderr)."""
-        import git
-
-        self._command.set_persistent_git_options(c=list(SAFELY))
-        with undisturbed():
-            try:
-                return getattr(self._command, command.replace("-", "_"))(  # type: ignore[no-any-return]
-                    *arguments,
-                    with_extended_output=True,
-                    with_exceptions=False,
-                    stdout_as_string=False,
-                    strip_newline_in_stdout=False,
-                    env={"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
-                    **options,
-                )
-            except git.GitCommandNotFound as error:
-                raise no_git(error) from error
-
-    def _lines(self, command: str, *arguments: str) -> list[str]:
-        return text_of(self._done(command, *arguments)).splitlines()
-
-    def _fields(self, command: str, *arguments: str) -> list[str]:
-        return [text_of(one) for one in self._done(command, *arguments).split(b"\0") if one]
-
-    def _done(self, command: str, *arguments: str) -> bytes:
-        code, out, err = self._run(command, *arguments)
-        if code:
-            raise GitError(
-                f"git {command} failed in {self.top}.", cause=err.strip(), next_step="Look at it with git status."
-            )
-        return out
-
     def _insist_on_tree(self, commit: str) -> None:
         code, _, err = self._run("cat-file", "-e", f"{commit}^{{tree}}")
         if code:
@@ -342,11 +310,6 @@ def checked(commit: str) -> str:
 def blob_id(content: bytes, hashing: str) -> str:
     """Return what git calls *content*: the hash of its length and its bytes."""
     return hashlib.new(hashing, b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-
-
-def text_of(raw: bytes) -> str:
-    """Return a name as Python's os functions have it; bytes that are no UTF-8 survive."""
-    return raw.decode("utf-8", "surrogateescape")
 
 
 def batch(out: bytes) -> Iterator[tuple[str, bytes]]:

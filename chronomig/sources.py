@@ -154,6 +154,17 @@ class Code:
         return self.entries.keys() - self.target.by_name.keys()
 
 
+def code_for(files: Timeline, record: Record, wanted: Iterable[str] | Timeline | Aim | None, shelf: Shelf) -> Code:
+    """Return the code for the way to *wanted*; None is every file, and what has none stays."""
+    if isinstance(wanted, Timeline):
+        wanted = Aim(wanted, frozenset(wanted.names))
+    if isinstance(wanted, Aim):
+        return Code(files, wanted.target, record, wanted.names, shelf)
+    half = record.half_done.names if record.half_done else ()
+    names = (*files.names, *record.names, *half) if wanted is None else wanted
+    return Code(files, files, record, frozenset(names), shelf)
+
+
 def applied_or_begun(record: Record) -> list[Applied]:
     """Return what is applied, with what is half done at the end."""
     half = record.half_done

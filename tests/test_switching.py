@@ -41,10 +41,11 @@ def test_a_switch_rolls_back_switches_and_applies(project: Project) -> None:
     assert (at(git), columns(project)) == ("notes", ["id", "notes"])
 
 
-def test_both_halves_are_shown_before_anything_moves_and_going_down_needs_a_yes(sqlite_project: Project) -> None:
+def test_both_halves_are_shown_before_anything_moves_and_losing_rows_needs_a_yes(sqlite_project: Project) -> None:
     git = in_git(sqlite_project)
     switch(sqlite_project, "notes")
-    for arguments, code in ((["--dry-run"], 0), ([], 4)):
+    sqlite_project.rows("INSERT INTO shop_item (notes) VALUES ('mine')")
+    for arguments, code in ((["--dry-run"], 0), (["--no-stash"], 4)):
         done = sqlite_project.chronomig("switch", "colour", *arguments)
         assert done.code == code
         assert done.out.splitlines() == [
@@ -53,10 +54,23 @@ def test_both_halves_are_shown_before_anything_moves_and_going_down_needs_a_yes(
             f"  up     {C}  (default)",
         ]
         assert (at(git), columns(sqlite_project)) == ("notes", ["id", "notes"])
-    code, screen = answer(sqlite_project, ["switch", "colour"], ["n"])
-    assert (code, "Continue? [y/N]" in screen, at(git)) == (4, True, "notes")
-    assert answer(sqlite_project, ["switch", "colour"], ["y"])[0] == 0
+    assert "Data would be lost; nothing was run." in done.err
+    code, screen = answer(sqlite_project, ["switch", "colour", "--no-stash"], ["n"])
+    assert (code, "Destroy it in 'default'? [y/N]" in screen, at(git)) == (4, True, "notes")
+    assert answer(sqlite_project, ["switch", "colour", "--no-stash"], ["y"])[0] == 0
     assert (at(git), columns(sqlite_project)) == ("colour", ["id", "colour"])
+
+
+def test_what_only_this_branch_holds_comes_back_with_it(project: Project) -> None:
+    in_git(project)
+    switch(project, "notes")
+    project.rows("INSERT INTO shop_item (id, notes) VALUES (1, 'mine')")
+    switch(project, "colour")
+    project.rows("INSERT INTO shop_item (id, colour) VALUES (2, 'red')")
+    switch(project, "notes")
+    assert project.rows("SELECT id, notes FROM shop_item ORDER BY id") == [["1", "mine"], ["2", ""]]
+    switch(project, "colour")
+    assert project.rows("SELECT id, colour FROM shop_item ORDER BY id") == [["1", ""], ["2", "red"]]
 
 
 def refused(project: Project, *arguments: str) -> str:
@@ -102,7 +116,7 @@ def test_changes_that_git_carries_along_stay_applied(sqlite_project: Project) ->
     mine = "20260105000000_mine"
     sqlite_project.migration(mine, '("shop", migrations.AddField("item", "mine", models.IntegerField(null=True))),')
     sqlite_project.ok("migrate")
-    switch(sqlite_project, "colour", "--out-of-order", "apply")
+    switch(sqlite_project, "colour", "--order", "apply")
     assert at(git) == "colour"
     assert sqlite_project.states() == {A: "applied", C: "applied", mine: "applied"}
     assert sorted(columns(sqlite_project)) == ["colour", "id", "mine"]
@@ -251,8 +265,8 @@ def test_a_ghost_whose_code_is_nowhere_stays_and_is_not_stepped_over(sqlite_proj
     assert "stays  20260101120000_theirs  (default; its code is nowhere)" in done.out
     assert at(git) == "colour"
     add_stranger(sqlite_project, "20260106000000_another")
-    for order in ("fail", "apply"):
-        done = sqlite_project.chronomig("switch", "main", "--yes", "--out-of-order", order)
+    for order in ("fail", "apply", "commuting", "rewind"):
+        done = sqlite_project.chronomig("switch", "main", "--yes", "--order", order)
         assert done.code == 4
         assert f"{C} would go down, but 20260106000000_another was applied after it and stays" in done.err
         assert at(git) == "colour"

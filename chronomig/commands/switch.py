@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
 from chronomig import output
-from chronomig.commands.migrate import ask_about_downs, reporter_for
-from chronomig.config import OutOfOrder
+from chronomig.commands.migrate import reporter_for
+from chronomig.commands.questions import Consent, can_ask, danger_of, guard_data
+from chronomig.config import Order
 from chronomig.errors import ChronomigError
 from chronomig.gitrepo import Head, Repository
 from chronomig.migrator import Choices, Journey, load_journey, migrate
+from chronomig.plan import OutOfOrderRefused
 from chronomig.project import Project
 from chronomig.switching import (
     Destination,
@@ -50,9 +53,10 @@ def run(
     create: bool = False,
     detach: bool = False,
     dry_run: bool = False,
-    yes: bool = False,
+    allow_data_loss: bool = False,
+    allow_data_loss_in: Sequence[str] = (),
     interactive: bool = True,
-    out_of_order: OutOfOrder | None = None,
+    order: Order | None = None,
     stash: bool = True,
     settings: str | None = None,
     environment: Mapping[str, str],
@@ -68,32 +72,44 @@ def run(
     there = find_destination(git, branch, start, create=create, detach=detach)
     refuse_what_git_would(git, there)
     choices = Choices(
-        out_of_order=out_of_order,
+        order=order,
         stash=project.stash_limits(puts_aside=stash),
         wait_seconds=project.config.database_timeout,
         verbosity=verbosity,
         interactive=interactive,
     )
-    journeys = [plan_switch(database, choices, there, git) for database in project.choose_databases(())]
+    journeys = plan_all(project, choices, there, git)
     halves, down = first_half(journeys, choices)
-    for half in halves:
-        load_journey(half, down)
+    prepared = [load_journey(half, down) for half in halves]
     if verbosity or dry_run:
         show(journeys, there)
     if dry_run:
         return 0
-    ask_about_downs(halves, yes=yes, interactive=interactive, agreed={})
+    found = [danger_of(half, steps, down) for half, steps in zip(halves, prepared, strict=True)]
+    consent = Consent(allow_data_loss, tuple(allow_data_loss_in), can_ask(interactive=interactive))
+    guard_data([one for one in found if one], consent)
     refuse_what_git_would(git, there)
     move(git, there, journeys, halves, down)
     if not any(journey.plan.ups or journey.adoptable for journey in journeys):
         return 0
-    arguments = ["--verbosity", str(verbosity), *([] if interactive else ["--no-input"])]
-    arguments += ["--out-of-order", out_of_order.value] if out_of_order else []
+    flags = {"--no-input": not interactive, "--no-stash": not stash, "--allow-data-loss": allow_data_loss}
+    arguments = ["--verbosity", str(verbosity), *(flag for flag, given in flags.items() if given)]
+    arguments += [part for alias in allow_data_loss_in for part in ("--allow-data-loss-in", alias)]
+    arguments += ["--order", order.value] if order else []
     arguments += ["--settings", settings] if settings else []
     code = apply_rest(project, arguments, environment)
     if code:
         raise not_applied(code, there, git, journeys, origin)
     return 0
+
+
+def plan_all(project: Project, choices: Choices, there: Destination, git: Repository) -> list[Journey]:
+    """Plan the whole way of every database; raise what refuses a plan."""
+    try:
+        return [plan_switch(database, choices, there, git) for database in project.choose_databases(())]
+    except OutOfOrderRefused as refused:
+        refused.offer(f"chronomig switch {shlex.quote(there.name)}")
+        raise
 
 
 def show(journeys: Sequence[Journey], there: Destination) -> None:
