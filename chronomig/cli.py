@@ -1,23 +1,19 @@
-"""typer: options, help, and the one error handler. Django is imported when a command runs, not before."""
+"""typer: the commands and their help. Django is imported when a command runs, not before."""
 
 from __future__ import annotations
 
-import gc
-import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import chronomig
 from chronomig.config import StashAction
-from chronomig.errors import ChronomigError
+from chronomig.corrections import accept, forget, mark
 from chronomig.options import Before, Databases, GhostPolicy, Json, NoInput, Order, Settings, Steps, To, Verbosity
+from chronomig.shell import done, handle_errors, project
 
-if TYPE_CHECKING:
-    from chronomig.project import Project
+__all__ = ["app", "handle_errors"]
 
 app = typer.Typer(
     name="chronomig",
@@ -27,28 +23,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def project(settings: str | None) -> Project:
-    """Open the project; what was imported until here stays, so that the collector need not look at it again."""
-    from chronomig.project import open_project
-
-    opened = open_project(settings_module=settings)
-    deactivate_translations()
-    gc.freeze()
-    gc.enable()
-    return opened
-
-
-def deactivate_translations() -> None:
-    """As Django's migrate and makemigrations do: what a migration or a receiver writes is in no user's language."""
-    from django.utils import translation
-
-    translation.deactivate_all()
-
-
-def done(code: int) -> None:
-    raise typer.Exit(code)
 
 
 def show_version(value: bool) -> None:
@@ -341,42 +315,5 @@ def history(databases: Databases = None, settings: Settings = None, json: Json =
     done(command.run(project(settings), databases=databases or [], json=json))
 
 
-def handle_errors(run: Callable[[], object]) -> int:
-    """Run the command line and return its exit code: one handler for all errors."""
-    try:
-        run()
-    except ChronomigError as error:
-        report(error)
-        return error.exit_code
-    except KeyboardInterrupt:
-        typer.echo("Stopped.", err=True)
-        return 130
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
-    except Exception:
-        traceback.print_exc()
-        typer.echo(versions(), err=True)
-        return 1
-    return 0
-
-
-def report(error: ChronomigError) -> None:
-    """Tell a person on stderr, and a machine, when it asked for JSON, on stdout."""
-    from chronomig import output
-
-    if "--json" in sys.argv:
-        output.say_json("error", error=output.error_as_json(error))
-    output.say_error(error)
-
-
-def versions() -> str:
-    """Return what a report of an unexpected error needs."""
-    import platform
-
-    import django
-
-    return (
-        "This is a mistake in chronomig. Please report it with the lines above and: "
-        f"chronomig {chronomig.__version__}, Django {django.__version__}, Python {platform.python_version()}, "
-        f"{platform.system()}."
-    )
+for correction in (accept, forget, mark):
+    app.command()(correction)

@@ -27,6 +27,13 @@ class OutOfOrder(StrEnum):
     APPLY = "apply"
 
 
+class Mark(StrEnum):
+    """What ``chronomig mark`` records."""
+
+    APPLIED = "applied"
+    UNAPPLIED = "unapplied"
+
+
 class StashAction(StrEnum):
     """What ``chronomig stash`` does."""
 

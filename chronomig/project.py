@@ -25,6 +25,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from chronomig import config as configuration
 from chronomig.adoption import Adoption, Ancestry, Needs, weigh
 from chronomig.config import Config, OutOfOrder, SetConfig
+from chronomig.edits import Edit, compare
 from chronomig.errors import ConfigError, UsageError, did_you_mean
 from chronomig.folding import States
 from chronomig.history import Event, History, Kind, django_applied
@@ -205,6 +206,14 @@ class Database:
     def edited(self, applied: Iterable[Applied]) -> frozenset[str]:
         """Return those of *applied* whose file holds other bytes than when it was applied."""
         return edited(self.set.timeline, applied)
+
+    def edits(self, applied: Sequence[Applied]) -> dict[str, Edit]:
+        """Return what was done to the files of *applied* since; loads what was edited, as it was and as it is."""
+        names = self.edited(applied)
+        files, load = self.set.timeline.by_name, self.set.loader.load
+        found = self.set.shelf.find([one for one in applied if one.name in names], self.set.timeline) if names else {}
+        was = {name: found[name].entry if name in found else None for name in sorted(names)}
+        return {name: compare(entry, files[name], load) for name, entry in was.items()}
 
     def states(self, record: Record, code: Code | None = None) -> States:
         """Return the states of this database; applied migrations whose code is nowhere are left out."""
