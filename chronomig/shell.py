@@ -1,17 +1,11 @@
-"""What stands around every command: the project, the exit code, the one error handler."""
+"""What every command begins and ends with: the project, and the exit code."""
 
 from __future__ import annotations
 
 import gc
-import sys
-import traceback
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import typer
-
-import chronomig
-from chronomig.errors import ChronomigError
 
 if TYPE_CHECKING:
     from chronomig.project import Project
@@ -37,44 +31,3 @@ def deactivate_translations() -> None:
 
 def done(code: int) -> None:
     raise typer.Exit(code)
-
-
-def handle_errors(run: Callable[[], object]) -> int:
-    """Run the command line and return its exit code: one handler for all errors."""
-    try:
-        run()
-    except ChronomigError as error:
-        report(error)
-        return error.exit_code
-    except KeyboardInterrupt:
-        typer.echo("Stopped.", err=True)
-        return 130
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
-    except Exception:
-        traceback.print_exc()
-        typer.echo(versions(), err=True)
-        return 1
-    return 0
-
-
-def report(error: ChronomigError) -> None:
-    """Tell a person on stderr, and a machine, when it asked for JSON, on stdout."""
-    from chronomig import output
-
-    if "--json" in sys.argv:
-        output.say_json("error", error=output.error_as_json(error))
-    output.say_error(error)
-
-
-def versions() -> str:
-    """Return what a report of an unexpected error needs."""
-    import platform
-
-    import django
-
-    return (
-        "This is a mistake in chronomig. Please report it with the lines above and: "
-        f"chronomig {chronomig.__version__}, Django {django.__version__}, Python {platform.python_version()}, "
-        f"{platform.system()}."
-    )
