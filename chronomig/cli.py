@@ -16,11 +16,13 @@ from chronomig.options import (
     Base,
     Before,
     Databases,
+    Format,
     GhostPolicy,
     Json,
     NoInput,
     NoStash,
     OrderPolicy,
+    Prove,
     Sets,
     Settings,
     Steps,
@@ -243,16 +245,15 @@ def status(databases: Databases = None, settings: Settings = None, json: Json = 
 def check(
     base: Base = None,
     sets: Sets = None,
-    format: Annotated[
-        CheckFormat, typer.Option("--format", help="text, or annotations for GitHub.")
-    ] = CheckFormat.TEXT,
+    prove_: Prove = False,
+    format: Format = CheckFormat.TEXT,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
     """Find what should not be merged: clashes with the base, edited files, missing migrations; exit with 3."""
     from chronomig.commands import check as command
 
-    done(command.run(project(settings), base=base, sets=sets or [], format=format, json=json))
+    done(command.run(project(settings), base=base, sets=sets or [], prove=prove_, format=format, json=json))
 
 
 @app.command()
@@ -270,6 +271,23 @@ def restamp(
     from chronomig.commands import restamp as command
 
     done(command.run(project(settings), names=names or [], base=base, sets=sets or [], dry_run=dry_run, json=json))
+
+
+@app.command()
+def prove(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="By default what only this branch has, or the newest file."),
+    ] = None,
+    base: Base = None,
+    sets: Sets = None,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Apply, undo and apply migrations again on a scratch database with rows; exit with 3 when something is lost."""
+    from chronomig.commands import prove as command
+
+    done(command.run(project(settings), names=names or [], base=base, sets=sets or [], json=json))
 
 
 @app.command()
