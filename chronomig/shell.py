@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def project(settings: str | None) -> Project:
     """Open the project; what was imported until here stays, so that the collector need not look at it again."""
-    from chronomig.project import open_project
+    from chronomig.opening import open_project
 
     opened = open_project(settings_module=settings)
     deactivate_translations()
