@@ -13,7 +13,7 @@ from django.db import transaction
 
 from chronomig.history import Event, Kind, ensure_django_table, keep_in_step
 from chronomig.plan import Direction
-from chronomig.project import open_project
+from chronomig.opening import open_project
 
 
 def main(last: str) -> None:
