@@ -1,4 +1,4 @@
-"""typer: options, help, and the one error handler. Django is imported when a command runs, not before."""
+"""typer: the commands and their help. Django is imported when a command runs, not before."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ import typer
 import chronomig
 from chronomig import branching
 from chronomig.config import CheckFormat, StashAction
-from chronomig.opening import done, project
+from chronomig.corrections import accept, forget, mark
 from chronomig.options import (
     AllowDataLoss,
     AllowDataLossIn,
     Base,
     Before,
     Databases,
+    Format,
     GhostPolicy,
     Json,
     NoInput,
     NoStash,
     OrderPolicy,
+    Prove,
     Sets,
     Settings,
     Steps,
@@ -29,6 +31,7 @@ from chronomig.options import (
     Verbosity,
     Wait,
 )
+from chronomig.shell import done, project
 
 app = typer.Typer(
     name="chronomig",
@@ -243,16 +246,15 @@ def status(databases: Databases = None, settings: Settings = None, json: Json = 
 def check(
     base: Base = None,
     sets: Sets = None,
-    format: Annotated[
-        CheckFormat, typer.Option("--format", help="text, or annotations for GitHub.")
-    ] = CheckFormat.TEXT,
+    prove_: Prove = False,
+    format: Format = CheckFormat.TEXT,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
     """Find what should not be merged: clashes with the base, edited files, missing migrations; exit with 3."""
     from chronomig.commands import check as command
 
-    done(command.run(project(settings), base=base, sets=sets or [], format=format, json=json))
+    done(command.run(project(settings), base=base, sets=sets or [], prove=prove_, format=format, json=json))
 
 
 @app.command()
@@ -270,6 +272,23 @@ def restamp(
     from chronomig.commands import restamp as command
 
     done(command.run(project(settings), names=names or [], base=base, sets=sets or [], dry_run=dry_run, json=json))
+
+
+@app.command()
+def prove(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="By default what only this branch has, or the newest file."),
+    ] = None,
+    base: Base = None,
+    sets: Sets = None,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Apply, undo and apply migrations again on a scratch database with rows; exit with 3 when something is lost."""
+    from chronomig.commands import prove as command
+
+    done(command.run(project(settings), names=names or [], base=base, sets=sets or [], json=json))
 
 
 @app.command()
@@ -357,5 +376,8 @@ def history(databases: Databases = None, settings: Settings = None, json: Json =
 
     done(command.run(project(settings), databases=databases or [], json=json))
 
+
+for correction in (accept, forget, mark):
+    app.command()(correction)
 
 app.add_typer(branching.app)
