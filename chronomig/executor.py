@@ -26,7 +26,8 @@ from chronomig.history import Event, History, Kind, ensure_django_table, keep_in
 from chronomig.loading import Loaded
 from chronomig.plan import Direction, Step
 from chronomig.preparing import Prepared
-from chronomig.state import ProjectState, run_backwards, run_forwards
+from chronomig.resuming import in_effect, leaving_what_is_done, put_foreign_keys_back, start_of
+from chronomig.state import ProjectState, is_opaque, run_backwards, run_forwards
 
 
 @dataclass(frozen=True)
@@ -193,9 +194,7 @@ class Run:
         base = self.executor.states.without(self.one.step.name)
         self.executor.in_pieces = self.stepwise
         if self.stepwise:
-            half = self.one.step.resumed
-            in_effect = half.done if half else 0 if self.one.is_up else len(self.one.loaded.operations)
-            self.history.write(replace(event_of(self.one, Kind.STARTED), operation=in_effect))
+            self.history.write(replace(event_of(self.one, Kind.STARTED), operation=in_effect(self.one)))
         with self.connection.schema_editor(atomic=self.one.loaded.atomic) as editor:
             state = (
                 self._run_own_code(editor, base) if self.one.loaded.overrides_execution else self._run(editor, base)
@@ -230,13 +229,16 @@ class Run:
     def _run(self, editor: BaseDatabaseSchemaEditor, base: ProjectState) -> ProjectState:
         """Run the operations that are not in effect yet (up), or those that are (down), and return the last state."""
         way = Way(self.one.loaded, base)
-        places = way.places(self.one)
+        places = way.places(in_effect(self.one), up=self.one.is_up)
         for index, place in enumerate(places):
             move = way.move(place)
             self.operation = move.operation.describe()
             self.executor.watcher.operation_begins(self.one.step, self.operation, index + 1, len(places))
             with self._transaction_of(move.operation):
-                self._run_one(editor, move)
+                if self.one.step.resumed and index == 0:
+                    self._run_again(editor, move)
+                else:
+                    self._run_one(editor, move)
                 if self.stepwise:
                     run_deferred(editor)
                     if index + 1 == len(places) or way.numbered[places[index + 1]].number != move.number:
@@ -247,16 +249,32 @@ class Run:
         run = run_forwards if self.one.is_up else run_backwards
         run(move.operation, move.app_label, editor, move.before, move.after)
 
+    def _run_again(self, editor: BaseDatabaseSchemaEditor, move: Move) -> None:
+        """Run an operation that may be half there."""
+        start, end = (move.before, move.after) if self.one.is_up else (move.after, move.before)
+        start = start_of(self.connection, move.app_label, move.operation, start)
+        before, after = (start, end) if self.one.is_up else (end, start)
+        with leaving_what_is_done(self.connection):
+            self._run_one(editor, replace(move, before=before, after=after))
+            run_deferred(editor)
+            if not is_opaque(move.operation):
+                put_foreign_keys_back(editor, move.app_label, move.operation, end)
+                run_deferred(editor)
+
     def _transaction_of(self, operation: Operation) -> AbstractContextManager[object]:
-        """Django's rule: without a transaction around all, an operation has its own unless it says no."""
+        """
+        Django's rule: without a transaction around all, an operation has its own unless it says no.
+
+        But on SQLite an operation may make a table anew, with its rows under another name in between.
+        """
         wants = operation.atomic or (self.one.loaded.atomic and operation.atomic is not False)
+        wants = wants or (self.connection.vendor == "sqlite" and not is_opaque(operation))
         return transaction.atomic(self.connection.alias) if self.stepwise and wants else nullcontext()
 
     def _record_progress(self, move: Move) -> None:
-        in_effect = move.number if self.one.is_up else move.number - 1
-        self.history.write(
-            replace(event_of(self.one, Kind.PROGRESS), operation=in_effect, detail=move.operation.describe())
-        )
+        count = move.number if self.one.is_up else move.number - 1
+        _, own = self.one.loaded.operations[move.number - 1]  # not what a receiver inserted behind it
+        self.history.write(replace(event_of(self.one, Kind.PROGRESS), operation=count, detail=own.describe()))
 
 
 class Numbered(NamedTuple):
@@ -274,11 +292,10 @@ class Way:
         self.numbered = list(numbered(loaded))
         self._states = Path(base, self.numbered, lambda state, one: state.after(one.app_label, one.operation))
 
-    def places(self, one: Prepared) -> list[int]:
+    def places(self, done: int, *, up: bool) -> list[int]:
         """Return the places of what is not in effect yet (up), or of what is, the last one first (down)."""
-        done = one.step.resumed.done if one.step.resumed else 0 if one.is_up else len(one.loaded.operations)
         numbers = [numbered.number for numbered in self.numbered]
-        if one.is_up:
+        if up:
             return [place for place, number in enumerate(numbers) if number > done]
         return [place for place, number in reversed(list(enumerate(numbers))) if number <= done]
 
