@@ -47,6 +47,23 @@ def commuting(session: nox.Session) -> None:
 
 
 @nox.session
+def packages(session: nox.Session) -> None:
+    """Adopt packages with real histories, side by side with Django's own migrate; arguments go to pytest."""
+    session.install("-e", ".[packages]", "django~=5.2.0")
+    session.run("pytest", "-n", "auto", "tests/test_packages.py", *session.posargs)
+
+
+@nox.session
+def batching(session: nox.Session) -> None:
+    """Run thousands of random operations on one table of SQLite, together and one by one, both ways."""
+    session.install("-e", ".[test]")
+    session.run(
+        "pytest", "-n", "2", "--db", "sqlite", "tests/test_batching.py", *session.posargs,
+        env={"CHRONOMIG_TEST_BATCHED": "2000"},
+    )  # fmt: skip
+
+
+@nox.session
 def minimums(session: nox.Session) -> None:
     """Run the core tests with the oldest versions that pyproject.toml allows."""
     session.install("-e", ".[test]", *MINIMUMS)
@@ -88,6 +105,17 @@ def bench(session: nox.Session) -> None:
     """Measure side by side with stock Django and the bare SQL: --quick, --full, --fastmig… go to the benchmark."""
     session.install("-e", ".[test]")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("database", ["sqlite", "postgresql", "mariadb"])
+def faults(session: nox.Session, database: str) -> None:
+    """Kill a migrate a thousand times and print what survived and what was lost; arguments go to the driver."""
+    session.install("-e", ".[test]")
+    session.run(
+        "python", "-m", "tests.faults", "--database", database, "--faults", "1000", "--seconds", "10800",
+        *session.posargs,
+    )  # fmt: skip
 
 
 @nox.session

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import chronomig
-from chronomig.config import OutOfOrder
+from chronomig.config import Ghosts, OutOfOrder
 from chronomig.errors import ChronomigError
 
 if TYPE_CHECKING:
@@ -59,15 +59,32 @@ Order = Annotated[
     ),
 ]
 
+GhostPolicy = Annotated[
+    Ghosts | None,
+    typer.Option(
+        "--ghosts",
+        help="What to do about migrations that are applied, but not in the tree; ask on a terminal, else keep.",
+        show_default=False,
+    ),
+]
+
 
 def project(settings: str | None) -> Project:
     """Open the project; what was imported until here stays, so that the collector need not look at it again."""
     from chronomig.project import open_project
 
     opened = open_project(settings_module=settings)
+    deactivate_translations()
     gc.freeze()
     gc.enable()
     return opened
+
+
+def deactivate_translations() -> None:
+    """As Django's migrate and makemigrations do: what a migration or a receiver writes is in no user's language."""
+    from django.utils import translation
+
+    translation.deactivate_all()
 
 
 def done(code: int) -> None:
@@ -190,12 +207,17 @@ def migrate(
     databases: Databases = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would move, move nothing.")] = False,
     fake: Annotated[bool, typer.Option("--fake", help="Record the migrations without running them.")] = False,
+    collapse: Annotated[
+        bool,
+        typer.Option("--collapse", help="Into an empty database: run migrations several at once, reduced."),
+    ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")
     ] = False,
     no_input: NoInput = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo migrations without asking.")] = False,
     out_of_order: Order = None,
+    ghosts: GhostPolicy = None,
     wait: Annotated[
         float | None,
         typer.Option(
@@ -207,6 +229,7 @@ def migrate(
     verbosity: Verbosity = 1,
 ) -> None:
     """Bring databases to a target: everything by default, both ways with --to."""
+    from chronomig.collapse import Collapse
     from chronomig.commands import migrate as command
 
     done(
@@ -218,10 +241,12 @@ def migrate(
             steps=steps,
             show_plan=plan,
             fake=fake,
+            collapse=Collapse.INSIST if collapse else Collapse.NEVER,
             check=check,
             interactive=not no_input,
             yes=yes,
             out_of_order=out_of_order,
+            ghosts=ghosts,
             wait_seconds=wait,
             json=json,
             verbosity=verbosity,
@@ -236,6 +261,7 @@ def plan(
     steps: Steps = None,
     databases: Databases = None,
     out_of_order: Order = None,
+    ghosts: GhostPolicy = None,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
@@ -250,6 +276,7 @@ def plan(
             before=before,
             steps=steps,
             out_of_order=out_of_order,
+            ghosts=ghosts,
             show_plan=True,
             json=json,
         )
@@ -298,6 +325,14 @@ def snapshot(
     from chronomig.commands import snapshot as command
 
     done(command.run(project(settings), sets=sets or [], json=json))
+
+
+@app.command()
+def drift(databases: Databases = None, settings: Settings = None, json: Json = False) -> None:
+    """Compare the schema of each database with what its history says; exit with 3 when they differ."""
+    from chronomig.commands import drift as command
+
+    done(command.run(project(settings), databases=databases or [], json=json))
 
 
 @app.command()

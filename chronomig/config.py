@@ -27,6 +27,16 @@ class OutOfOrder(StrEnum):
     APPLY = "apply"
 
 
+class Ghosts(StrEnum):
+    """What migrate does about migrations that are applied, but not in the tree."""
+
+    ASK = "ask"
+    """Offer to roll them back on a terminal; elsewhere keep them, and say so."""
+    ROLLBACK = "rollback"
+    KEEP = "keep"
+    FAIL = "fail"
+
+
 class SetConfig(BaseModel):
     """One migration set: a folder of migrations and the databases that use it."""
 
@@ -38,6 +48,8 @@ class SetConfig(BaseModel):
     """The order policy of this set, see :class:`OutOfOrder`."""
     snapshots: bool = True
     """Whether states are read from snapshots, and written as such after a run that had to load many files."""
+    batch: bool = True
+    """Whether consecutive operations on one table are done together, where that is quicker (SQLite)."""
 
 
 class Config(BaseModel):
@@ -57,8 +69,13 @@ class Config(BaseModel):
     """Aliases that chronomig leaves alone, such as a read replica or somebody else's database."""
     own_apps: tuple[str, ...] | None = None
     """Labels of the apps that are the project's own; by default those whose code lies below the root."""
+    ghosts: Ghosts = Ghosts.ASK
+    """What migrate does about applied migrations without a file, see :class:`Ghosts`."""
     database_timeout: float = Field(default=0, ge=0)
     """Seconds to wait for another process that migrates the same database; 0 waits without end."""
+
+    collapse_test_databases: bool = True
+    """Whether test runners build their databases with migrations reduced, several at once."""
 
     @field_validator("sets")
     @classmethod

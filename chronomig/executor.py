@@ -8,10 +8,10 @@ when it is done, and the next run goes on behind the last one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from django.db import Error as DatabaseFault
 from django.db import transaction
@@ -20,14 +20,16 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration as DjangoMigration
 from django.db.migrations.operations.base import Operation
 
+from chronomig.batching import Move, groups
 from chronomig.errors import ChronomigError, ExecutionError
-from chronomig.folding import Path, States, fold
+from chronomig.folding import States, fold
 from chronomig.history import Event, History, Kind, ensure_django_table, keep_in_step
-from chronomig.loading import Loaded
 from chronomig.plan import Direction, Step
 from chronomig.preparing import Prepared
-from chronomig.resuming import in_effect, leaving_what_is_done, put_foreign_keys_back, start_of
-from chronomig.state import ProjectState, is_opaque, run_backwards, run_forwards
+from chronomig.remaking import Batch, batches, can_remake, run_deferred
+from chronomig.resuming import in_effect, run_again
+from chronomig.state import ProjectState, is_opaque
+from chronomig.way import Way
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Result:
     name: str
     direction: Direction
     kind: Kind
-    duration_ms: int
+    duration_ms: int | None
+    """None for one of several that ran as one."""
 
 
 class Watcher(Protocol):
@@ -46,6 +49,7 @@ class Watcher(Protocol):
     def migration_begins(self, step: Step, number: int, total: int) -> None: ...
     def operation_begins(self, step: Step, description: str, number: int, total: int) -> None: ...
     def rows_touched(self, count: int) -> None: ...
+    def remarked(self, text: str) -> None: ...
 
 
 class Failed(ExecutionError):
@@ -96,46 +100,66 @@ def in_short(steps: Sequence[Result | Step]) -> str:
 class Executor:
     """Move one database along a plan."""
 
-    def __init__(self, connection: BaseDatabaseWrapper, history: History, states: States, watcher: Watcher) -> None:
+    def __init__(self, connection: BaseDatabaseWrapper, history: History, states: States, watcher: Watcher,
+                 *, batch: bool) -> None:  # fmt: skip
         self.connection = connection
         self.history = history
         self.states = states
         self.watcher = watcher
+        self.batch = batch
+        """Whether operations on one table may be done together."""
         self.between_migrations: Callable[[], None] = lambda: None
         """Called at every edge; raises to stop there."""
         self.in_pieces = False
         """Whether what runs now could not be rolled back as a whole."""
 
-    def execute(self, prepared: Sequence[Prepared], *, fake: bool = False) -> Iterator[Result]:
-        """Yield a Result after each commit; raise Failed, which knows what came before it."""
-        done: list[Result] = []
-        self.history.ensure_table()
-        if any(one.loaded.origin for one in prepared):
-            ensure_django_table(self.connection)
+    def execute(
+        self,
+        prepared: Sequence[Prepared],
+        *,
+        fake: bool = False,
+        before: Sequence[Result] = (),
+        behind: Sequence[Prepared] = (),
+    ) -> Iterator[Result]:
+        """
+        Yield a Result after each commit; raise Failed, which knows what came before it.
+
+        *before* and *behind* are what moved already and what is left for later, of the same run.
+        """
+        done = list(before)
+        total = len(before) + len(prepared) + len(behind)
+        self.ensure_tables(prepared)
         for index, one in enumerate(prepared):
             self.between_migrations()
-            self.watcher.migration_begins(one.step, index + 1, len(prepared))
+            self.watcher.migration_begins(one.step, len(done) + 1, total)
             run = Run(self, one)
             try:
-                with self.connection.execute_wrapper(self._count_rows):
+                with self.connection.execute_wrapper(self.count_rows):
                     duration = run.fake() if fake else run.move()
             except ChronomigError:
                 raise
             except Exception as error:
-                self._record_failure(one, run, error)
-                raise Failed(one, error, done, prepared[index:], run.operation, half=run.stepwise) from error
+                self.record_failure(one, run.operation, error)
+                left = [*prepared[index:], *behind]
+                raise Failed(one, error, done, left, run.operation, half=run.stepwise) from error
             kind = Kind.FAKED if fake else Kind.APPLIED if one.is_up else Kind.REVERTED
             done.append(Result(one.step.name, one.step.direction, kind, duration))
             yield done[-1]
 
-    def _record_failure(self, one: Prepared, run: Run, error: Exception) -> None:
-        detail = f"{run.operation}: {in_words(error)}"[:10_000]
+    def ensure_tables(self, prepared: Sequence[Prepared]) -> None:
+        """Create the tables that *prepared* will be recorded in. Not inside a migration's transaction."""
+        self.history.ensure_table()
+        if any(one.loaded.origin for one in prepared):
+            ensure_django_table(self.connection)
+
+    def record_failure(self, one: Prepared, operation: str, error: Exception) -> None:
+        detail = f"{operation}: {in_words(error)}"[:10_000]
         try:
             self.history.write(replace(event_of(one, Kind.FAILED), detail=detail))
         except DatabaseFault:
             self.connection.close()  # the server may be gone; the failure itself is what has to be told
 
-    def _count_rows(self, execute, sql, params, many, context):  # type: ignore[no-untyped-def]
+    def count_rows(self, execute, sql, params, many, context):  # type: ignore[no-untyped-def]
         result = execute(sql, params, many, context)
         if str(sql).lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE") and context["cursor"].rowcount > 0:
             self.watcher.rows_touched(context["cursor"].rowcount)
@@ -146,20 +170,8 @@ def event_of(one: Prepared, kind: Kind, duration_ms: int | None = None) -> Event
     origin = one.loaded.origin
     return Event(
         kind, one.loaded.name, one.step.direction, one.loaded.sha256, origin.key if origin else None,
-        duration_ms=duration_ms,
+        duration_ms=duration_ms, content=one.loaded.content,
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Move:
-    """One operation between the two states around it."""
-
-    app_label: str
-    operation: Operation
-    before: ProjectState
-    after: ProjectState
-    number: int
-    """How many operations are in effect after it."""
 
 
 class Run:
@@ -179,6 +191,11 @@ class Run:
         transactional = self.connection.features.can_rollback_ddl and self.one.loaded.atomic
         return not transactional
 
+    @property
+    def in_effect(self) -> int:
+        """How many operations count as in effect when it begins."""
+        return in_effect(self.one, rolls_back=self.connection.vendor == "sqlite")
+
     def fake(self) -> int:
         """Record the migration without running it."""
         with transaction.atomic(self.connection.alias):
@@ -194,7 +211,7 @@ class Run:
         base = self.executor.states.without(self.one.step.name)
         self.executor.in_pieces = self.stepwise
         if self.stepwise:
-            self.history.write(replace(event_of(self.one, Kind.STARTED), operation=in_effect(self.one)))
+            self.history.write(replace(event_of(self.one, Kind.STARTED), operation=self.in_effect))
         with self.connection.schema_editor(atomic=self.one.loaded.atomic) as editor:
             state = (
                 self._run_own_code(editor, base) if self.one.loaded.overrides_execution else self._run(editor, base)
@@ -229,103 +246,65 @@ class Run:
     def _run(self, editor: BaseDatabaseSchemaEditor, base: ProjectState) -> ProjectState:
         """Run the operations that are not in effect yet (up), or those that are (down), and return the last state."""
         way = Way(self.one.loaded, base)
-        places = way.places(in_effect(self.one), up=self.one.is_up)
-        for index, place in enumerate(places):
-            move = way.move(place)
-            self.operation = move.operation.describe()
-            self.executor.watcher.operation_begins(self.one.step, self.operation, index + 1, len(places))
-            with self._transaction_of(move.operation):
-                if self.one.step.resumed and index == 0:
-                    self._run_again(editor, move)
-                else:
-                    self._run_one(editor, move)
-                if self.stepwise:
-                    run_deferred(editor)
-                    if index + 1 == len(places) or way.numbered[places[index + 1]].number != move.number:
-                        self._record_progress(move)
+        places = way.places(self.in_effect, up=self.one.is_up)
+        begun, parts = 0, list[Batch]()
+        batch = self.executor.batch and can_remake(self.connection)
+        for group in groups(map(way.move, places), batch=batch):
+            self.operation = described(group.moves)
+            for one in batches(editor, group, self.one.step.direction):
+                parts.append(one)
+                begun += len(one.moves)
+                following = way.numbered[places[begun]].number if begun < len(places) else None
+                if following != one.moves[-1].number:  # else what a receiver inserted belongs to it
+                    first = begun == sum(len(part.moves) for part in parts)
+                    self._run_parts(editor, parts, begun, len(places), again=first and bool(self.one.step.resumed))
+                    parts = []
         return way.end
 
-    def _run_one(self, editor: BaseDatabaseSchemaEditor, move: Move) -> None:
-        run = run_forwards if self.one.is_up else run_backwards
-        run(move.operation, move.app_label, editor, move.before, move.after)
-
-    def _run_again(self, editor: BaseDatabaseSchemaEditor, move: Move) -> None:
-        """Run an operation that may be half there."""
-        start, end = (move.before, move.after) if self.one.is_up else (move.after, move.before)
-        start = start_of(self.connection, move.app_label, move.operation, start)
-        before, after = (start, end) if self.one.is_up else (end, start)
-        with leaving_what_is_done(self.connection):
-            self._run_one(editor, replace(move, before=before, after=after))
-            run_deferred(editor)
-            if not is_opaque(move.operation):
-                put_foreign_keys_back(editor, move.app_label, move.operation, end)
+    def _run_parts(
+        self, editor: BaseDatabaseSchemaEditor, parts: Sequence[Batch], begun: int, total: int, *, again: bool
+    ) -> None:
+        """Run operations and record them: all in one transaction, where there is one."""
+        moves = [move for part in parts for move in part.moves]
+        begun -= len(moves)
+        with self._transaction_of(parts):
+            for part in parts:
+                self._tell(part, begun, total)
+                begun += len(part.moves)
+                if again:
+                    run_again(self.connection, editor, part, self.one.step.direction)
+                else:
+                    part.run(editor, self.one.step.direction)
+            if self.stepwise:
                 run_deferred(editor)
+                for number in dict.fromkeys(move.number for move in moves):
+                    self._record_progress(number)
 
-    def _transaction_of(self, operation: Operation) -> AbstractContextManager[object]:
+    def _tell(self, batch: Batch, begun: int, total: int) -> None:
+        self.operation = described(batch.moves)
+        for number, move in enumerate(batch.moves, begun + 1):
+            self.executor.watcher.operation_begins(self.one.step, move.operation.describe(), number, total)
+
+    def _transaction_of(self, parts: Sequence[Batch]) -> AbstractContextManager[object]:
         """
         Django's rule: without a transaction around all, an operation has its own unless it says no.
 
         But on SQLite an operation may make a table anew, with its rows under another name in between.
         """
+        operation = self._own(parts[0].moves[0].number)
         wants = operation.atomic or (self.one.loaded.atomic and operation.atomic is not False)
-        wants = wants or (self.connection.vendor == "sqlite" and not is_opaque(operation))
-        return transaction.atomic(self.connection.alias) if self.stepwise and wants else nullcontext()
+        remakes = self.connection.vendor == "sqlite" and not is_opaque(operation)
+        return transaction.atomic(self.connection.alias) if self.stepwise and (wants or remakes) else nullcontext()
 
-    def _record_progress(self, move: Move) -> None:
-        count = move.number if self.one.is_up else move.number - 1
-        _, own = self.one.loaded.operations[move.number - 1]  # not what a receiver inserted behind it
-        self.history.write(replace(event_of(self.one, Kind.PROGRESS), operation=count, detail=own.describe()))
+    def _own(self, number: int) -> Operation:
+        """Return the operation with a number that the migration itself has, not what was inserted behind it."""
+        return self.one.loaded.operations[number - 1][1]
 
-
-class Numbered(NamedTuple):
-    """An operation of a migration; what receivers inserted has the number of what it follows."""
-
-    number: int
-    app_label: str
-    operation: Operation
+    def _record_progress(self, number: int) -> None:
+        count = number if self.one.is_up else number - 1
+        detail = self._own(number).describe()
+        self.history.write(replace(event_of(self.one, Kind.PROGRESS), operation=count, detail=detail))
 
 
-class Way:
-    """The operations of one migration, and the states between them."""
-
-    def __init__(self, loaded: Loaded, base: ProjectState) -> None:
-        self.numbered = list(numbered(loaded))
-        self._states = Path(base, self.numbered, lambda state, one: state.after(one.app_label, one.operation))
-
-    def places(self, done: int, *, up: bool) -> list[int]:
-        """Return the places of what is not in effect yet (up), or of what is, the last one first (down)."""
-        numbers = [numbered.number for numbered in self.numbered]
-        if up:
-            return [place for place, number in enumerate(numbers) if number > done]
-        return [place for place, number in reversed(list(enumerate(numbers))) if number <= done]
-
-    def move(self, place: int) -> Move:
-        number, app_label, operation = self.numbered[place]
-        return Move(app_label, operation, self._states.at(place), self._states.at(place + 1), number)
-
-    def moves(self) -> Iterator[Move]:
-        return (self.move(place) for place in range(len(self.numbered)))
-
-    def moves_down(self) -> Iterator[Move]:
-        return (self.move(place) for place in reversed(range(len(self.numbered))))
-
-    @property
-    def end(self) -> ProjectState:
-        return self._states.at(len(self.numbered))
-
-
-def numbered(loaded: Loaded) -> Iterator[Numbered]:
-    """Yield the operations of a migration in order, with what receivers inserted."""
-    for number, labelled in enumerate(loaded.operations, 1):
-        yield Numbered(number, *labelled)
-        for after, inserted in loaded.inserted:
-            if after == number:
-                yield Numbered(number, *inserted)
-
-
-def run_deferred(editor: BaseDatabaseSchemaEditor) -> None:
-    """Run the statements that the editor keeps for its end: foreign keys and indexes, mostly."""
-    statements = list(editor.deferred_sql)
-    editor.deferred_sql.clear()
-    for statement in statements:
-        editor.execute(statement, None)
+def described(moves: Iterable[Move]) -> str:
+    return "; ".join(move.operation.describe() for move in moves)

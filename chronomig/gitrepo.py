@@ -8,6 +8,7 @@ repository by its path and runs without the variables that point elsewhere. What
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
@@ -47,10 +48,12 @@ REGULAR_FILES = ("100644", "100755")
 class Head:
     """What is checked out."""
 
-    branch: str
+    branch: str = ""
     """Short name of the branch, empty for a detached HEAD."""
-    commit: str
+    commit: str = ""
     """Full hash, empty before the first commit."""
+    hashing: str = "sha1"
+    """The algorithm that names objects: sha1 or sha256."""
 
 
 @contextmanager
@@ -137,7 +140,14 @@ class Repository:
         code, out, _ = self._run("symbolic-ref", "--quiet", "--short", "HEAD")
         branch = text_of(out).rstrip("\n") if code == 0 else ""
         code, out, _ = self._run("rev-parse", "--verify", "--quiet", "HEAD")
-        return Head(branch, text_of(out).strip() if code == 0 else "")
+        hashing = text_of(self._done("rev-parse", "--show-object-format")).strip()
+        return Head(branch, text_of(out).strip() if code == 0 else "", hashing)
+
+    @cached_property
+    def common_directory(self) -> Path:
+        """The git directory that all worktrees share."""
+        out = self._done("rev-parse", "--path-format=absolute", "--git-common-dir")
+        return Path(text_of(out).removesuffix("\n"))
 
     def is_shallow(self) -> bool:
         return self._run("rev-parse", "--is-shallow-repository")[1].strip() == b"true"
@@ -181,6 +191,24 @@ class Repository:
             asked.seek(0)
             _, out, _ = self._run("cat-file", "--batch", istream=asked)
         return dict(batch(out))
+
+    def versions(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """
+        Return {file name: blobs} of all files of these names, in any folder, that a ref or a reflog reaches.
+
+        *names* hold neither slashes nor what a pattern could be.
+        """
+        patterns = [f":(top,glob)**/{name}" for name in names]
+        out = self._done(
+            "log", "--all", "--reflog", "--format=", "--raw", "-z", "--no-abbrev", "--no-renames", "-m", "--root",
+            "--diff-filter=AM", "--", *patterns
+        )  # fmt: skip
+        found: dict[str, list[str]] = {}
+        fields = iter(text_of(out).split("\0"))
+        for head, path in zip(fields, fields, strict=False):
+            blobs = found.setdefault(path.rpartition("/")[2], [])
+            blobs.append(head.split()[3])
+        return found
 
     # -- git itself -------------------------------------------------------------------------------------------------
 
@@ -250,6 +278,11 @@ def checked(commit: str) -> str:
     if not HASH_PATTERN.fullmatch(commit):
         raise ValueError(f"{commit!r} is not a full hash")
     return commit
+
+
+def blob_id(content: bytes, hashing: str) -> str:
+    """Return what git calls *content*: the hash of its length and its bytes."""
+    return hashlib.new(hashing, b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def text_of(raw: bytes) -> str:

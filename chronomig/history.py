@@ -10,21 +10,24 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
+from typing import Any
 
 from django.apps.registry import Apps
 from django.db import Error as DatabaseFault
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.recorder import MigrationRecorder
 
 import chronomig
 from chronomig.errors import DatabaseError
+from chronomig.gitrepo import Head, blob_id
 from chronomig.plan import Applied, Direction, HalfDone, Record
 
 TABLE = "chronomig_history"
@@ -36,6 +39,8 @@ class Kind(StrEnum):
 
     STARTED = "started"
     """A migration began where DDL is not transactional."""
+    COLLAPSING = "collapsing"
+    """Several migrations began as one, where no transaction holds them together; the detail has their names."""
     PROGRESS = "progress"
     """One more operation of it is done (up) or undone (down)."""
     APPLIED = "applied"
@@ -66,6 +71,13 @@ class Event:
     """When it was written; None in an event that is yet to be written."""
     by: str = ""
     version: str = ""
+    branch: str = ""
+    commit: str = ""
+    """What was checked out, or the ref that the code was read from."""
+    blob: str = ""
+    """What git calls the bytes of the migration."""
+    content: bytes = b""
+    """The bytes themselves; of them only hashes are recorded."""
 
 
 @cache
@@ -88,6 +100,10 @@ def event_model() -> type[models.Model]:
         at = models.CharField(max_length=32)
         by = models.CharField(max_length=255)
         version = models.CharField(max_length=40)
+        # Added later: the database fills them where an older version of chronomig writes.
+        branch = models.CharField(max_length=255, db_default="")
+        commit = models.CharField(max_length=64, db_default="")
+        blob = models.CharField(max_length=64, db_default="")
 
         class Meta:
             apps = Apps()
@@ -102,17 +118,20 @@ def event_model() -> type[models.Model]:
 
 COLUMNS = (
     "name", "kind", "direction", "sha256", "app_label", "upstream_name", "operation", "detail", "duration_ms", "at",
-    "by", "version",
+    "by", "version", "branch", "commit", "blob",
 )  # fmt: skip
 
 
 class History:
     """The history of one database, for one set."""
 
-    def __init__(self, connection: BaseDatabaseWrapper, set_name: str) -> None:
+    def __init__(self, connection: BaseDatabaseWrapper, set_name: str, head: Callable[[], Head] = Head) -> None:
         self.connection = connection
         self.set_name = set_name
-        self._exists = False
+        self.head = head
+        """Says what is checked out; asked when an event is written."""
+        self._columns: frozenset[str] = frozenset()
+        """Those that the table is known to have."""
 
     def events(self) -> list[Event]:
         """Return every event, oldest first; an empty list when there is no table. Raise DatabaseError."""
@@ -126,11 +145,10 @@ class History:
                     next_step=f"Look at the table {TABLE}.",
                 ) from error
             return []
-        self._exists = True
-        mine = [_to_event(row[1:]) for row in rows if row[0] == self.set_name]
+        mine = [_to_event(row) for row in rows if row["set_name"] == self.set_name]
         if rows and not mine:
             raise DatabaseError(
-                f"The history of the database {self.connection.alias!r} is of the set {rows[-1][0]!r}, "
+                f"The history of the database {self.connection.alias!r} is of the set {rows[-1]['set_name']!r}, "
                 f"not of {self.set_name!r}.",
                 cause="A database uses one set, and is known to it by the set's name.",
                 next_step="Correct 'sets' in the configuration.",
@@ -142,13 +160,18 @@ class History:
         return fold(self.events())
 
     def ensure_table(self) -> None:
-        """Create the table if it is not there. Not inside a migration's transaction."""
-        if self._exists or TABLE in self._table_names():
-            self._exists = True
+        """Create the table, or the columns that are newer than it. Not inside a migration's transaction."""
+        if self._columns.issuperset(COLUMNS):
             return
+        model = event_model()
+        there = self._columns_there()
         with self.connection.schema_editor() as editor:
-            editor.create_model(event_model())
-        self._exists = True
+            if not there:
+                editor.create_model(model)
+            for field in model._meta.local_fields if there else ():
+                if field.name not in there:
+                    add_column(editor, model, field)
+        self._columns = frozenset(COLUMNS)
 
     def write(self, event: Event) -> None:
         """Append *event*; the table is there."""
@@ -157,9 +180,10 @@ class History:
     def write_all(self, events: Iterable[Event]) -> None:
         """Append *events*, all or none; the table is there."""
         rows = event_model()._default_manager.using(self.connection.alias)
-        rows.bulk_create([self._row(event) for event in events])
+        rows.bulk_create([self._row(event) for event in events], batch_size=500)
 
     def _row(self, event: Event) -> models.Model:
+        head = self.head()
         return event_model()(
             set_name=self.set_name,
             name=event.name,
@@ -174,15 +198,26 @@ class History:
             at=datetime.now(UTC).strftime(TIME_FORMAT),
             by=who(),
             version=chronomig.__version__,
+            branch=head.branch.encode(errors="replace").decode()[:255],
+            commit=head.commit,
+            blob=blob_id(event.content, head.hashing) if event.content else event.blob,
         )
 
-    def _all_rows(self) -> list[tuple[object, ...]]:
-        """Every command reads the history: without the ORM, whose model costs start-up time."""
+    def _all_rows(self) -> list[dict[str, object]]:
+        """Every command reads the history: without the ORM, whose model costs start-up time. Old tables have less."""
         quote = self.connection.ops.quote_name
-        columns = ", ".join(quote(name) for name in ("set_name", *COLUMNS))
         with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT {columns} FROM {quote(TABLE)} ORDER BY {quote('id')}")
-            return list(cursor.fetchall())
+            cursor.execute(f"SELECT * FROM {quote(TABLE)} ORDER BY {quote('id')}")
+            names = [column[0] for column in cursor.description]
+            self._columns = frozenset(names)
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def _columns_there(self) -> frozenset[str]:
+        with self.connection.cursor() as cursor:
+            if TABLE not in self.connection.introspection.table_names(cursor):
+                return frozenset()
+            described = self.connection.introspection.get_table_description(cursor, TABLE)
+            return frozenset(column.name for column in described)
 
     def _table_names(self) -> list[str]:
         with self.connection.cursor() as cursor:
@@ -193,6 +228,14 @@ class History:
             return TABLE in self._table_names()
         except DatabaseFault:
             raise unreachable(self.connection, error) from error
+
+
+def add_column(editor: BaseDatabaseSchemaEditor, model: type[models.Model], field: models.Field[Any, Any]) -> None:
+    """Add a column by ALTER TABLE on every database: on SQLite, Django would copy the table with columns it lacks."""
+    definition, parameters = editor.column_sql(model, field)
+    quote = editor.connection.ops.quote_name
+    names = {"table": quote(TABLE), "column": quote(field.name), "definition": definition}
+    editor.execute(editor.sql_create_column % names, parameters or None)
 
 
 def unreachable(connection: BaseDatabaseWrapper, error: Exception) -> DatabaseError:
@@ -225,25 +268,29 @@ def fold(events: Iterable[Event]) -> Record:
                 applied.pop(event.name, None)
             case Kind.STARTED:
                 half = _started(event, half)
+            case Kind.COLLAPSING:
+                half = replace(_started(event, half), together=tuple(event.detail.split("\n")))
             case Kind.PROGRESS if half is not None:
                 half = replace(half, done=event.operation or 0, described=_described(half, event))
             case _:
                 pass
     if half is not None:
-        applied.pop(half.name, None)
+        for name in half.names:
+            applied.pop(name, None)
     return Record(tuple(applied.values()), half, settled)
 
 
 def _put(applied: dict[str, Applied], event: Event) -> None:
     applied.pop(event.name, None)  # applied again is applied last
     applied[event.name] = Applied(
-        event.name, event.sha256, event.kind.value, event.at, event.duration_ms, event.origin
-    )
+        event.name, event.sha256, event.kind.value, event.at, event.duration_ms, event.origin,
+        event.blob, event.branch, event.commit,
+    )  # fmt: skip
 
 
 def _started(event: Event, half: HalfDone | None) -> HalfDone:
     described = half.described if half is not None and half.name == event.name else ()
-    return HalfDone(event.name, event.direction, event.operation or 0, event.sha256, described, event.at)
+    return HalfDone(event.name, event.direction, event.operation or 0, event.sha256, described, event.at, event.blob)
 
 
 def _described(half: HalfDone, event: Event) -> tuple[str, ...]:
@@ -252,8 +299,8 @@ def _described(half: HalfDone, event: Event) -> tuple[str, ...]:
     return (*half.described, event.detail)
 
 
-def _to_event(row: Sequence[object]) -> Event:
-    values = dict(zip(COLUMNS, row, strict=True))
+def _to_event(row: Mapping[str, object]) -> Event:
+    values = {name: row[name] for name in COLUMNS if name in row}
     origin = values.pop("app_label"), values.pop("upstream_name")
     try:
         kind, direction = Kind(str(values["kind"])), Direction(str(values["direction"]))
@@ -302,3 +349,11 @@ def keep_in_step(connection: BaseDatabaseWrapper, origins: Collection[tuple[str,
             recorder.record_unapplied(app, name)
         elif not recorder.migration_qs.filter(app=app, name=name).exists():
             recorder.record_applied(app, name)
+
+
+def record_in_step(connection: BaseDatabaseWrapper, origins: Iterable[tuple[str, str]]) -> None:
+    """Record vendored migrations as applied in ``django_migrations``, those that are not there yet."""
+    recorder = MigrationRecorder(connection)
+    there = set(recorder.migration_qs.values_list("app", "name"))
+    rows = [recorder.Migration(app=app, name=name) for app, name in origins if (app, name) not in there]
+    recorder.migration_qs.bulk_create(rows, batch_size=500)

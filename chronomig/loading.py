@@ -12,7 +12,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import ModuleType
 from typing import Any
 
@@ -84,6 +84,8 @@ class Loaded:
     """What pre_migrate receivers added for this run: (after how many operations, what)."""
     touches: tuple[str, ...] | None = None
     """What the file declares of its code and SQL; None is anything."""
+    content: bytes = field(default=b"", repr=False)
+    """The bytes of the file."""
 
     @property
     def overrides_execution(self) -> bool:
@@ -111,7 +113,7 @@ class Loader:
         """Return the migration in *entry*; raise LoadError, TimelineError."""
         key = entry.name, entry.sha256
         if key not in self._loaded:
-            self._loaded[key] = load(entry, self.set_name)
+            self._loaded[key] = replace(load(entry, self.set_name), content=entry.source)
         return self._loaded[key]
 
     def load_all(self, entries: Iterable[Entry]) -> list[Loaded]:

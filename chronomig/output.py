@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from chronomig.errors import ChronomigError
 from chronomig.plan import Applied, Direction, Step
+from chronomig.sources import Source
 from chronomig.status import Line, State, Status
 
 if TYPE_CHECKING:  # status shall not pay for what only migrate needs
@@ -71,6 +72,10 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def ghosts(count: int) -> str:
+    return f"{plural(count, 'migration')} {'is' if count == 1 else 'are'} applied, but not in the tree"
+
+
 def heading(database: Database) -> str:
     return f"{database.alias} ({database.connection.vendor}, set {database.set.name})"
 
@@ -108,7 +113,7 @@ def say_plan(journey: Journey) -> None:
     for one in journey.adoptable:
         say(f"  adopt  {one.name}")
     for step in journey.plan:
-        say(f"  {step.direction:<5}  {step.name}{resumed(step)}")
+        say(f"  {step.direction:<5}  {step.name}{resumed(step)}{code_of(step, journey)}")
     for name in journey.plan.missing:
         say(f"  stays  {name}  (applied, but without a file)")
     if not journey.plan and not journey.adoptable:
@@ -117,6 +122,12 @@ def say_plan(journey: Journey) -> None:
 
 def resumed(step: Step) -> str:
     return f"  (goes on; {step.resumed.done} operations in effect)" if step.resumed else ""
+
+
+def code_of(step: Step, journey: Journey) -> str:
+    """Say where the code of a step comes from, when it is neither the disk nor the target."""
+    found = journey.code.found.get(step.name)
+    return f"  (code: {found.source})" if found and found.source is not Source.WORKING_TREE else ""
 
 
 def plan_as_json(journey: Journey) -> dict[str, object]:
@@ -207,8 +218,22 @@ def details(line: Line) -> list[str]:
     """Return when, how long, and what is unusual."""
     when = f"{line.at:%Y-%m-%d %H:%M:%S} UTC" if line.at else ""
     how = line.how if line.how != "applied" else ""
-    flags = [how, "edited" if line.edited else "", "out of order" if line.out_of_order else "", line.note]
+    flags = [
+        how,
+        "edited" if line.edited else "",
+        "out of order" if line.out_of_order else "",
+        line.note,
+        whence(line),
+    ]
     return [when, seconds(line.duration_ms), ", ".join(filter(None, flags))]
+
+
+def whence(line: Line) -> str:
+    """Say where the code of a migration without its file would come from, and what it came with."""
+    if not line.is_ghost and not line.edited:
+        return ""
+    came = " ".join(filter(None, [line.branch, line.commit[:12]]))
+    return f"code: {line.source}" + (f", came with {came}" if came else "")
 
 
 def status_as_json(status: Status) -> dict[str, object]:
@@ -231,6 +256,9 @@ def line_as_json(line: Line) -> Mapping[str, Any]:
         "edited": line.edited,
         "out_of_order": line.out_of_order,
         "note": line.note or None,
+        "code": line.source,
+        "branch": line.branch or None,
+        "commit": line.commit or None,
     }
 
 
@@ -249,7 +277,15 @@ def say_events(database: Database, events: Sequence[Event]) -> None:
             event.name,
             seconds(event.duration_ms),
         ]
-        say("  " + "  ".join(filter(None, [*parts, event.by, event.detail.replace("\n", " ")])))
+        say("  " + "  ".join(filter(None, [*parts, event.by, in_a_line(event)])))
+
+
+def in_a_line(event: Event) -> str:
+    """Return the detail of an event in one line; of migrations that began together, the first and the last."""
+    lines = event.detail.split("\n")
+    if event.kind == "collapsing":
+        return f"{plural(len(lines), 'migration')}, from {lines[0]} to {lines[-1]}"
+    return " ".join(lines)
 
 
 def event_as_json(event: Event) -> dict[str, object]:
@@ -265,6 +301,9 @@ def event_as_json(event: Event) -> dict[str, object]:
         "at": event.at,
         "by": event.by,
         "version": event.version,
+        "branch": event.branch or None,
+        "commit": event.commit or None,
+        "blob": event.blob or None,
     }
 
 

@@ -34,6 +34,16 @@ class Applied:
     duration_ms: int | None = None
     origin: tuple[str, str] | None = None
     """(app label, upstream name) of a vendored migration."""
+    blob: str = ""
+    """What git calls its bytes."""
+    branch: str = ""
+    commit: str = ""
+    """What was checked out when it was applied."""
+
+    @property
+    def whence(self) -> str:
+        """Branch and commit that it came with, as far as they are known."""
+        return " ".join(filter(None, [self.branch, self.commit[:12]]))
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,14 @@ class HalfDone:
     described: tuple[str, ...] = ()
     """What those operations said of themselves, to notice a file that was edited since."""
     at: datetime | None = None
+    blob: str = ""
+    """What git calls its bytes."""
+    together: tuple[str, ...] = ()
+    """All that ran as one with it (``migrate --collapse``), it included: *done* counts their reduced operations."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.together or (self.name,)
 
 
 @dataclass(frozen=True)
@@ -128,16 +146,32 @@ class OutOfOrderRefused(Refused):
 class MissingCodeRefused(Refused):
     """A migration has to go down, and its code is not here."""
 
-    def __init__(self, names: Sequence[str], edited: Collection[str]) -> None:
+    def __init__(self, names: Sequence[str], edited: Collection[str], whence: Mapping[str, str]) -> None:
         self.names = tuple(names)
         super().__init__(
             f"The code to undo {len(names)} migration{'s' * (len(names) != 1)} is not here; nothing was run.",
             cause="\n".join(
                 f"  {name}: "
                 + ("its file was edited since it was applied" if name in edited else "it is applied, but has no file")
+                + (f"; it came with {whence[name]}" if whence.get(name) else "")
                 for name in names
             ),
-            next_step="Restore the files as they were when they were applied, then run the command again.",
+            next_step=(
+                "Neither the working tree, nor git, nor the vault has the bytes that were applied. "
+                "Restore the files as they were, or fetch the branch, then run the command again."
+            ),
+        )
+
+
+class HalfCollapsedRefused(Refused):
+    """Migrations that ran as one are half done, and not all of them are wanted."""
+
+    def __init__(self, half: HalfDone, unwanted: Sequence[str]) -> None:
+        count, first, last = len(half.together), half.together[0], half.together[-1]
+        super().__init__(
+            f"{count} migrations, from {first} to {last}, ran as one and are half done; nothing was run.",
+            cause=f"The target leaves out {len(unwanted)} of them, {unwanted[0]} the first.",
+            next_step="Finish them with chronomig migrate --to latest, or begin again with an empty database.",
         )
 
 
@@ -166,16 +200,17 @@ def plan(
     files, wanted, applied = set(timeline), set(wanted), record.names
     at_hand = files.union(elsewhere)
     half = record.half_done
-    settled = [name for name in applied if half is None or name != half.name]
-    if unknown := wanted - files - set(applied) - {half.name if half else ""}:
+    begun = set(half.names) if half else set()
+    settled = [name for name in applied if name not in begun]
+    if unknown := wanted - files - set(applied) - begun:
         raise UnknownWanted(f"There is no migration {min(unknown)!r}.")
     in_effect = set(settled)
-    resumed = [_resume(half, wanted)] if half else []
+    resumed = _resume(half, wanted) if half else []
     downs = [Step(name, Direction.DOWN) for name in reversed(settled) if name not in wanted]
     pending = (name for name in timeline if name in wanted and name not in in_effect)
-    ups = [Step(name, Direction.UP) for name in pending if half is None or name != half.name]
+    ups = [Step(name, Direction.UP) for name in pending if name not in begun]
     steps = [*resumed, *downs, *ups]
-    _refuse_missing_code(steps, at_hand, edited)
+    _refuse_missing_code(steps, at_hand, edited, {one.name: one.whence for one in record.applied})
     stays = [name for name in settled if name in wanted]
     clashes = list(_clashes(downs, ups, settled, stays, unrelated))
     stepped_over = [
@@ -186,11 +221,17 @@ def plan(
     return Plan(tuple(steps), tuple(sorted(set(stays) - files)))
 
 
-def _resume(half: HalfDone, wanted: Collection[str]) -> Step:
-    return Step(half.name, Direction.UP if half.name in wanted else Direction.DOWN, half)
+def _resume(half: HalfDone, wanted: Collection[str]) -> list[Step]:
+    if not half.together:
+        return [Step(half.name, Direction.UP if half.name in wanted else Direction.DOWN, half)]
+    if unwanted := [name for name in half.together if name not in wanted]:
+        raise HalfCollapsedRefused(half, unwanted)
+    return [Step(name, Direction.UP, half) for name in half.together]
 
 
-def _refuse_missing_code(steps: Sequence[Step], files: Collection[str], edited: Collection[str]) -> None:
+def _refuse_missing_code(
+    steps: Sequence[Step], files: Collection[str], edited: Collection[str], whence: Mapping[str, str]
+) -> None:
     """A half-done migration may have been edited: mending it is how it gets finished."""
     missing = [
         step.name
@@ -198,7 +239,7 @@ def _refuse_missing_code(steps: Sequence[Step], files: Collection[str], edited: 
         if step.name not in files or (step.direction is Direction.DOWN and not step.resumed and step.name in edited)
     ]
     if missing:
-        raise MissingCodeRefused(missing, [name for name in missing if name in files])
+        raise MissingCodeRefused(missing, [name for name in missing if name in files], whence)
 
 
 def _clashes(

@@ -41,7 +41,7 @@ from chronomig.loading import (
 )
 from chronomig.plan import Applied, Plan, Record, plan
 from chronomig.snapshots import Snapshots
-from chronomig.sources import Code, edited
+from chronomig.sources import Code, Shelf, edited
 from chronomig.target import Known
 from chronomig.timeline import Entry, Timeline, read_timeline
 from chronomig.trees import Trees
@@ -68,6 +68,11 @@ class MigrationSet:
         if self.may_be_missing and not self.directory.is_dir():
             return Timeline(self.name, self.directory)
         return read_timeline(self.directory, self.name, now=datetime.now(UTC))
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """Where code is found that the disk does not have."""
+        return Shelf(self.trees)
 
     @cached_property
     def loader(self) -> Loader:
@@ -117,7 +122,7 @@ class Database:
 
     @cached_property
     def history(self) -> History:
-        return History(self.connection, self.set.name)
+        return History(self.connection, self.set.name, self.set.shelf.head)
 
     def record(self) -> Record:
         """Return what is applied, with what the next migrate will adopt at the head."""
@@ -126,7 +131,7 @@ class Database:
 
     def adoption(self, record: Record) -> Adoption:
         """Return what ``django_migrations`` has of the vendored files that the history does not have."""
-        have = {*record.names, record.half_done.name if record.half_done else ""}
+        have = {*record.names, *(record.half_done.names if record.half_done else ())}
         found = origins_in(entry for entry in self.set.timeline if entry.name not in have)
         return weigh(found, django_applied(self.connection) if found else ())
 
@@ -143,8 +148,10 @@ class Database:
         adoptable = self.adoptable(self.history.read())
         if adoptable:
             self.history.ensure_table()
+        files = self.set.timeline.by_name
         self.history.write_all(
-            Event(Kind.ADOPTED, one.name, sha256=one.sha256, origin=one.origin) for one in adoptable
+            Event(Kind.ADOPTED, one.name, sha256=one.sha256, origin=one.origin, content=files[one.name].source)
+            for one in adoptable
         )
         return adoptable
 
@@ -156,10 +163,10 @@ class Database:
         """Return the code for the way to *wanted*; None is every file, and what has none stays."""
         files = self.set.timeline
         if isinstance(wanted, Timeline):
-            return Code(files, wanted, record, frozenset(wanted.names))
-        half = [record.half_done.name] if record.half_done else []
+            return Code(files, wanted, record, frozenset(wanted.names), self.set.shelf)
+        half = record.half_done.names if record.half_done else ()
         everything = (*files.names, *record.names, *half)
-        return Code(files, files, record, frozenset(everything if wanted is None else wanted))
+        return Code(files, files, record, frozenset(everything if wanted is None else wanted), self.set.shelf)
 
     def plan(self, record: Record, code: Code, out_of_order: OutOfOrder | None = None) -> Plan:
         """Plan the way to what *code* was collected for."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from django.db import Error as DatabaseFault
@@ -20,7 +21,9 @@ from django.db.migrations.operations.base import Operation
 from django.db.models import Model
 
 from chronomig.errors import ExecutionError
+from chronomig.plan import Direction
 from chronomig.preparing import Prepared
+from chronomig.remaking import Batch, run_deferred
 from chronomig.state import ProjectState, is_opaque
 
 
@@ -35,17 +38,18 @@ class HalfMade(ExecutionError):
         )
 
 
-def in_effect(one: Prepared) -> int:
+def in_effect(one: Prepared, *, rolls_back: bool) -> int:
     """
     Return how many operations of a migration count as in effect when it begins.
 
     Where it goes on in the other direction, the operation that did not finish has to be taken up again: what is there
-    of it is undone, or completed. Code does not: it was rolled back, or nobody can tell what is left of it.
+    of it is undone, or completed. Code does not: it was rolled back, or nobody can tell what is left of it. Where all
+    operations are rolled back (*rolls_back*), nothing is.
     """
     half, count = one.step.resumed, len(one.loaded.operations)
     if half is None:
         return 0 if one.is_up else count
-    if half.direction is one.step.direction:
+    if half.direction is one.step.direction or rolls_back:
         return half.done
     turned = half.done - 1 if one.is_up else half.done + 1
     unfinished = max(half.done, turned)
@@ -80,6 +84,9 @@ class Looking:
             return {}
         with self.connection.cursor() as cursor:
             return dict(self.connection.introspection.get_constraints(cursor, table))
+
+    def has_foreign_key(self, table: str, name: str) -> bool:
+        return bool(self.constraints(table).get(name, {}).get("foreign_key"))
 
     def has_index(self, name: str) -> bool:
         """Whether PostgreSQL has an index of this name, on whatever table."""
@@ -149,9 +156,12 @@ EFFECTS: Sequence[tuple[str, Test]] = (
     (rf"^{TABLE}ADD COLUMN {NAME}", lambda db, names, sql: names[1] in db.columns(names[0])),
     (rf"^{TABLE}DROP COLUMN {NAME}", lambda db, names, sql: names[1] not in db.columns(names[0])),
     (rf"^{TABLE}(?:RENAME COLUMN|CHANGE) {NAME} (?:TO )?{NAME}", _renamed),
+    # MariaDB keeps the index of a foreign key that is dropped, under the same name.
+    (rf"^{TABLE}ADD CONSTRAINT {NAME} FOREIGN KEY", lambda db, names, sql: db.has_foreign_key(names[0], names[1])),
+    (rf"^{TABLE}DROP FOREIGN KEY {NAME}", lambda db, names, sql: not db.has_foreign_key(names[0], names[1])),
     (rf"^{TABLE}ADD CONSTRAINT {NAME}", lambda db, names, sql: names[1] in db.constraints(names[0])),
     (
-        rf"{TABLE}DROP (?:CONSTRAINT|FOREIGN KEY|INDEX|KEY|CHECK) (?:IF EXISTS )?{NAME}",
+        rf"{TABLE}DROP (?:CONSTRAINT|INDEX|KEY|CHECK) (?:IF EXISTS )?{NAME}",
         lambda db, names, sql: names[1] not in db.constraints(names[0]),
     ),
     (
@@ -192,12 +202,28 @@ def columns_in(sql: str) -> list[str]:
     return [match[1] for part in parts if (match := re.match(r'\s*[`"]([^`"]+)[`"] ', part))]
 
 
+def run_again(
+    connection: BaseDatabaseWrapper, editor: BaseDatabaseSchemaEditor, part: Batch, direction: Direction
+) -> None:
+    """Run an operation that may be half there."""
+    if connection.vendor == "sqlite":  # there it has a transaction of its own
+        part.run(editor, direction)
+        return
+    (move,) = part.moves
+    up = direction is Direction.UP
+    start, end = (move.before, move.after) if up else (move.after, move.before)
+    start = start_of(connection, move.app_label, move.operation, start)
+    with leaving_what_is_done(connection):
+        replace(move, before=start if up else end, after=end if up else start).run(editor, direction)
+        run_deferred(editor)
+        if not is_opaque(move.operation):
+            put_foreign_keys_back(editor, move.app_label, move.operation, end)
+            run_deferred(editor)
+
+
 @contextmanager
 def leaving_what_is_done(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Let statements inside do nothing where what they do is done."""
-    if connection.vendor == "sqlite":  # there an operation has a transaction of its own
-        yield
-        return
     looking = Looking(connection)
     asking = False
 
@@ -224,8 +250,7 @@ def leaving_what_is_done(connection: BaseDatabaseWrapper) -> Iterator[None]:
                 raise
             return None
 
-    with ExitStack() as stack:
-        stack.enter_context(connection.execute_wrapper(wrapper))
+    with connection.execute_wrapper(wrapper):
         yield
 
 
@@ -272,7 +297,7 @@ def put_foreign_keys_back(
 
 def _concerned(app_label: str, operation: Operation, state: ProjectState) -> list[type[Model]]:
     """Return the model of *operation*, those that refer to it, and the tables between."""
-    names = (getattr(operation, name, None) for name in ("model_name", "new_name", "name"))
+    names = (getattr(operation, name, None) for name in ("model_name", "new_name", "old_name", "name"))
     name = next((one for one in names if one and (app_label, one.lower()) in state.models), None)
     if name is None:
         return []

@@ -8,53 +8,71 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration as DjangoMigration
 
-from chronomig.executor import Move, Way
+from chronomig.batching import groups
 from chronomig.folding import Path, States, fold
 from chronomig.loading import Loaded
 from chronomig.plan import Direction
-from chronomig.state import ProjectState, run_backwards, run_forwards
+from chronomig.remaking import Batch, batches, can_remake
+from chronomig.state import ProjectState
+from chronomig.way import Way
 
 
 def sql_of(
-    connection: BaseDatabaseWrapper, states: States, migrations: Sequence[Loaded], direction: Direction
+    connection: BaseDatabaseWrapper,
+    states: States,
+    migrations: Sequence[Loaded],
+    direction: Direction,
+    *,
+    batch: bool,
 ) -> Iterator[tuple[Loaded, list[str]]]:
     """
     Yield (migration, statements) for *migrations* in the order in which they would run.
 
     *states* are those of what is applied before the first of them, whatever the direction. The database is asked for
-    names of constraints where Django's schema editors ask for them; nothing in it changes.
+    names of constraints where Django's schema editors ask for them, and how big a table is that is remade; nothing in
+    it changes.
     """
     way = Path(states.current, migrations, fold)
     places = range(len(migrations))
     for place in places if direction is Direction.UP else reversed(places):
-        yield migrations[place], collect(connection, migrations[place], way.at(place), direction)
+        yield migrations[place], collect(connection, migrations[place], way.at(place), direction, batch=batch)
 
 
-def collect(connection: BaseDatabaseWrapper, loaded: Loaded, base: ProjectState, direction: Direction) -> list[str]:
+def collect(
+    connection: BaseDatabaseWrapper, loaded: Loaded, base: ProjectState, direction: Direction, *, batch: bool
+) -> list[str]:
     """Return the statements and comments of one migration; *base* is the state before it."""
+    in_one = connection.features.can_rollback_ddl and loaded.atomic
     with connection.schema_editor(collect_sql=True, atomic=loaded.atomic) as editor:
         if loaded.overrides_execution and isinstance(loaded.source, DjangoMigration):
             run = loaded.source.apply if direction is Direction.UP else loaded.source.unapply
             base.after_code(lambda state: run(state, editor, collect_sql=True))
         else:
             way = Way(loaded, base)
-            for move in way.moves() if direction is Direction.UP else way.moves_down():
-                collect_one(editor, move, direction)
+            moves = way.moves() if direction is Direction.UP else way.moves_down()
+            for group in groups(moves, batch=batch and can_remake(connection)):
+                for one in batches(editor, group, direction):
+                    collect_one(editor, one, direction, in_transaction=in_one)
     lines: list[str] = editor.collected_sql
-    if connection.features.can_rollback_ddl and loaded.atomic:
-        return [connection.ops.start_transaction_sql(), *lines, connection.ops.end_transaction_sql()]
-    return lines
+    return in_a_transaction(connection, lines) if in_one else lines
 
 
-def collect_one(editor: BaseDatabaseSchemaEditor, move: Move, direction: Direction) -> None:
-    """Add one operation: a heading, then its statements, or why there are none."""
+def in_a_transaction(connection: BaseDatabaseWrapper, lines: list[str]) -> list[str]:
+    return [connection.ops.start_transaction_sql(), *lines, connection.ops.end_transaction_sql()]
+
+
+def collect_one(
+    editor: BaseDatabaseSchemaEditor, batch: Batch, direction: Direction, *, in_transaction: bool
+) -> None:
+    """Add what runs together: a heading, then its statements, or why there are none."""
     lines = editor.collected_sql
-    lines += ["--", f"-- {move.operation.describe()}", "--"]
-    if not move.operation.reduces_to_sql:
+    lines += ["--", *(f"-- {move.operation.describe()}" for move in batch.moves), "--"]
+    if not batch.moves[0].operation.reduces_to_sql:
         lines.append("-- THIS OPERATION CANNOT BE WRITTEN AS SQL")
         return
     count = len(lines)
-    run = run_forwards if direction is Direction.UP else run_backwards
-    run(move.operation, move.app_label, editor, move.before, move.after)
+    batch.run(editor, direction)
     if len(lines) == count:
         lines.append("-- (no-op)")
+    elif batch.remake is not None and not in_transaction:
+        lines[count:] = in_a_transaction(editor.connection, lines[count:])

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from chronomig.plan import Record
+from chronomig.sources import Source
 
 if TYPE_CHECKING:
     from chronomig.project import Database
@@ -40,6 +41,16 @@ class Line:
     edited: bool = False
     out_of_order: bool = False
     note: str = ""
+    source: Source | None = None
+    """Where its code is, of what is applied."""
+    branch: str = ""
+    commit: str = ""
+    """What was checked out when it was applied."""
+
+    @property
+    def is_ghost(self) -> bool:
+        """Applied, but not in the tree."""
+        return self.state in (State.MISSING, State.FUTURE)
 
 
 @dataclass(frozen=True)
@@ -70,21 +81,26 @@ def _lines(database: Database, record: Record) -> Iterator[Line]:
     timeline = database.set.timeline
     newest = timeline.newest.name if timeline.newest else ""
     edited = database.edited(record.applied)
+    astray = [one for one in record.applied if one.name in edited or one.name not in timeline.by_name]
+    found = database.set.shelf.find(astray, timeline)
+    sources = {one.name: Source.NOWHERE for one in astray} | {name: one.source for name, one in found.items()}
     late = applied_late(record)
     half = record.half_done
     if half is not None:
-        note = f"{half.done} operations in effect, on its way {half.direction}"
-        yield Line(half.name, State.HALF_DONE, at=half.at, note=note)
+        as_one = f" of {len(half.together)} migrations that run as one" if half.together else ""
+        note = f"{half.done} operations in effect{as_one}, on its way {half.direction}"
+        yield from (Line(name, State.HALF_DONE, at=half.at, note=note) for name in half.names)
     for one in record.applied:
         known = one.name in timeline.by_name
         state = State.APPLIED if known else State.FUTURE if one.name > newest else State.MISSING
         note = "to be adopted from django_migrations" if one.at is None else ""
         yield Line(
-            one.name, state, one.how, one.at, one.duration_ms, one.name in edited, one.name in late, note
+            one.name, state, one.how, one.at, one.duration_ms, one.name in edited, one.name in late, note,
+            sources.get(one.name, Source.WORKING_TREE), one.branch, one.commit,
         )  # fmt: skip
     last = max(record.names, default="")
     notes = {misfit.name: misfit.note for misfit in database.adoption(record).misfits}
-    have = {*record.names, half.name if half else ""}
+    have = {*record.names, *(half.names if half else ())}
     for name in timeline.names:
         if name not in have:
             yield Line(name, State.PENDING, out_of_order=name < last, note=notes.get(name, ""))

@@ -88,6 +88,9 @@ class Timeline:
     set_name: str
     directory: Path
     entries: tuple[Entry, ...] = ()
+    branch: str = ""
+    commit: str = ""
+    """Where it was read from, when that was the tree of a git ref."""
 
     @cached_property
     def by_name(self) -> dict[str, Entry]:

@@ -6,6 +6,7 @@ import posixpath
 import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
@@ -44,15 +45,18 @@ class Trees:
             self._commits[ref] = self.repository.resolve(ref)
         return self._commits[ref]
 
-    def timeline(self, commit: str, set_name: str, *, known: Collection[str] = ()) -> Timeline:
+    def timeline(self, commit: str, set_name: str, *, known: Collection[str] = (), ref: str = "") -> Timeline:
         """
         Return what the set is in the tree of *commit*, a full hash.
 
-        *known* are names of migrations by which a folder that was moved is recognised. Raise GitError when the tree
-        has no migrations directory, TimelineError when its files cannot be put in one order.
+        *known* are names of migrations by which a folder that was moved is recognised; *ref* is what *commit* was
+        called. Raise GitError when the tree has no migrations directory, TimelineError when its files cannot be put
+        in one order.
         """
         if (commit, set_name) not in self._timelines:
-            self._timelines[commit, set_name] = self._read(commit, set_name, known)
+            branch = ref if self.repository.names_of(ref) else ""
+            read = self._read(commit, set_name, known)
+            self._timelines[commit, set_name] = replace(read, branch=branch, commit=commit)
         return self._timelines[commit, set_name]
 
     def _read(self, commit: str, set_name: str, known: Collection[str]) -> Timeline:

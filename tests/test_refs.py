@@ -62,7 +62,7 @@ def test_the_bytes_are_those_of_the_ref_not_those_of_the_disk(sqlite_project: Pr
     sqlite_project.ok("migrate", "--to", "notes")
     assert columns(sqlite_project) == ["id", "notes"]
     edited = next(line for line in sqlite_project.ok("status").out.splitlines() if B in line)
-    assert edited.endswith("edited")
+    assert "edited, code: git, came with notes" in edited
 
 
 @pytest.mark.parametrize(

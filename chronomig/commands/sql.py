@@ -26,7 +26,8 @@ def run(
     direction = Direction.DOWN if backwards else Direction.UP
     before, selected = select(chosen, migrations)
     loaded = [chosen.set.load(name) for name in selected]
-    collected = sql_of(chosen.connection, States(before, chosen.set.load), loaded, direction)
+    states = States(before, chosen.set.load)
+    collected = sql_of(chosen.connection, states, loaded, direction, batch=chosen.set.config.batch)
     if json:
         rows = [{"name": one.name, "sql": lines} for one, lines in collected]
         output.say_json("sql", alias=chosen.alias, direction=direction, migrations=rows)

@@ -84,7 +84,8 @@ def at_ref(ref: str, database: Database, record: Record, instead: UnknownTarget 
             ) from error
         instead.cause = "\n".join(filter(None, [instead.cause, f"As a git ref: {error.fact} {error.cause}".strip()]))
         raise instead from error
-    return trees.timeline(commit, database.set.name, known=(*database.set.timeline.names, *record.names))
+    known = (*database.set.timeline.names, *record.names)
+    return trees.timeline(commit, database.set.name, known=known, ref=ref)
 
 
 def suggest(ref: str, database: Database) -> str:

@@ -39,7 +39,8 @@ class Ours:
         """Yield a picture after each migration; raise Stopped."""
         loaded = {name_of(number): loaded_of(number, one) for number, one in enumerate(self.history.migrations)}
         states = States([name_of(number) for number in range(begin)], loaded.__getitem__)
-        executor = Executor(self.connection, Table(self.connection, "default"), states, Silent())
+        # Statement for statement as Django's; tests/test_batching.py has operations go together.
+        executor = Executor(self.connection, Table(self.connection, "default"), states, Silent(), batch=False)
         executor.history.ensure_table()
         up = end > begin
         for number in range(begin, end) if up else reversed(range(end, begin)):
