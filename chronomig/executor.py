@@ -28,6 +28,7 @@ from chronomig.plan import Direction, Step
 from chronomig.preparing import Prepared
 from chronomig.remaking import Batch, batches, can_remake, run_deferred
 from chronomig.resuming import in_effect, run_again
+from chronomig.stash import NothingKept
 from chronomig.state import ProjectState, is_opaque
 from chronomig.way import Way
 
@@ -41,6 +42,8 @@ class Result:
     kind: Kind
     duration_ms: int | None
     """None for one of several that ran as one."""
+    notes: tuple[str, ...] = ()
+    """What else happened: rows that were stashed or restored."""
 
 
 class Watcher(Protocol):
@@ -101,11 +104,12 @@ class Executor:
     """Move one database along a plan."""
 
     def __init__(self, connection: BaseDatabaseWrapper, history: History, states: States, watcher: Watcher,
-                 *, batch: bool) -> None:  # fmt: skip
+                 keeper: NothingKept | None = None, *, batch: bool) -> None:  # fmt: skip
         self.connection = connection
         self.history = history
         self.states = states
         self.watcher = watcher
+        self.keeper = keeper or NothingKept()
         self.batch = batch
         """Whether operations on one table may be done together."""
         self.between_migrations: Callable[[], None] = lambda: None
@@ -143,7 +147,8 @@ class Executor:
                 left = [*prepared[index:], *behind]
                 raise Failed(one, error, done, left, run.operation, half=run.stepwise) from error
             kind = Kind.FAKED if fake else Kind.APPLIED if one.is_up else Kind.REVERTED
-            done.append(Result(one.step.name, one.step.direction, kind, duration))
+            notes = () if fake else tuple(self.keeper.notes)
+            done.append(Result(one.step.name, one.step.direction, kind, duration, notes))
             yield done[-1]
 
     def ensure_tables(self, prepared: Sequence[Prepared]) -> None:
@@ -182,6 +187,7 @@ class Run:
         self.one = one
         self.connection = executor.connection
         self.history = executor.history
+        self.keeper = executor.keeper
         self.operation = ""
         """What runs at the moment, for messages."""
 
@@ -210,6 +216,7 @@ class Run:
         began = time.monotonic()
         base = self.executor.states.without(self.one.step.name)
         self.executor.in_pieces = self.stepwise
+        self.keeper.begin(self.one.step.name, is_up=self.one.is_up, resumed=self.one.step.resumed is not None)
         if self.stepwise:
             self.history.write(replace(event_of(self.one, Kind.STARTED), operation=self.in_effect))
         with self.connection.schema_editor(atomic=self.one.loaded.atomic) as editor:
@@ -221,9 +228,11 @@ class Run:
             run_deferred(editor)
             duration = round((time.monotonic() - began) * 1000)
             if not self.stepwise:
+                self.keeper.finish()
                 self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration)
         if self.stepwise:
             with transaction.atomic(self.connection.alias):
+                self.keeper.finish()
                 self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration)
         self.executor.in_pieces = False
         if self.one.is_up:
@@ -271,14 +280,22 @@ class Run:
             for part in parts:
                 self._tell(part, begun, total)
                 begun += len(part.moves)
-                if again:
-                    run_again(self.connection, editor, part, self.one.step.direction)
-                else:
-                    part.run(editor, self.one.step.direction)
+                self._run_part(editor, part, again=again)
             if self.stepwise:
-                run_deferred(editor)
                 for number in dict.fromkeys(move.number for move in moves):
                     self._record_progress(number)
+
+    def _run_part(self, editor: BaseDatabaseSchemaEditor, part: Batch, *, again: bool) -> None:
+        for move in part.moves:
+            self.keeper.before(move)
+        if again:
+            run_again(self.connection, editor, part, self.one.step.direction)
+        else:
+            part.run(editor, self.one.step.direction)
+        if self.stepwise:
+            run_deferred(editor)
+        for move in part.moves:
+            self.keeper.after(move)
 
     def _tell(self, batch: Batch, begun: int, total: int) -> None:
         self.operation = described(batch.moves)

@@ -109,12 +109,12 @@ def run(root: Path, arguments: list[str], breaker: Breaker, files: tuple[Path, P
     os.chdir(root)
     connection_created.connect(breaker.watch, weak=False)
     sys.argv = ["chronomig", *arguments]
-    from chronomig.cli import app, handle_errors
+    from chronomig.__main__ import main
 
     with files[0].open("w") as out, files[1].open("w") as err, redirect_stdout(out), redirect_stderr(err):
         code = 0
         try:
-            code = handle_errors(app)
+            main()
         except SystemExit as end:
             code = int(end.code or 0)
         with suppress(Exception):

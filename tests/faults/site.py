@@ -10,6 +10,8 @@ from typing import Any
 from tests.projects import Project
 
 POSTGRES, CONCURRENTLY = "django.contrib.postgres.operations", "AddIndexConcurrently, RemoveIndexConcurrently"
+WITHOUT_STASH = 'CHRONOMIG = {"sets": {"default": {"databases": ["default"], "stash": False}}}'
+"""Rows that come back on the way up would make every round another one."""
 APPS = ("chronomig", "django.contrib.contenttypes")
 
 FIRST = """
@@ -95,7 +97,7 @@ CONCURRENT = """
 def make(folder: Path, database: dict[str, Any], vendor: str) -> Project:
     """Write the project into *folder*."""
     project = Project(folder, {"default": database})
-    project.configure(apps=["shop"], base=APPS)
+    project.configure(apps=["shop"], base=APPS, extra=WITHOUT_STASH)
     project.ok("makemigrations")
     for name, operations, options in written(vendor):
         newest = datetime.strptime(project.files()[-1][:14], "%Y%m%d%H%M%S")
