@@ -1,26 +1,28 @@
-"""typer: options, help, and the one error handler. Django is imported when a command runs, not before."""
+"""typer: the commands and their help. Django is imported when a command runs, not before."""
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import chronomig
 from chronomig.config import CheckFormat, StashAction
+from chronomig.corrections import accept, forget, mark
 from chronomig.options import (
     AllowDataLoss,
     AllowDataLossIn,
     Base,
     Before,
     Databases,
+    Format,
     GhostPolicy,
     Json,
     NoInput,
     NoStash,
     OrderPolicy,
+    Prove,
     Sets,
     Settings,
     Steps,
@@ -28,9 +30,7 @@ from chronomig.options import (
     Verbosity,
     Wait,
 )
-
-if TYPE_CHECKING:
-    from chronomig.project import Project
+from chronomig.shell import done, project
 
 app = typer.Typer(
     name="chronomig",
@@ -40,28 +40,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def project(settings: str | None) -> Project:
-    """Open the project; what was imported until here stays, so that the collector need not look at it again."""
-    from chronomig.project import open_project
-
-    opened = open_project(settings_module=settings)
-    deactivate_translations()
-    gc.freeze()
-    gc.enable()
-    return opened
-
-
-def deactivate_translations() -> None:
-    """As Django's migrate and makemigrations do: what a migration or a receiver writes is in no user's language."""
-    from django.utils import translation
-
-    translation.deactivate_all()
-
-
-def done(code: int) -> None:
-    raise typer.Exit(code)
 
 
 def show_version(value: bool) -> None:
@@ -267,16 +245,15 @@ def status(databases: Databases = None, settings: Settings = None, json: Json = 
 def check(
     base: Base = None,
     sets: Sets = None,
-    format: Annotated[
-        CheckFormat, typer.Option("--format", help="text, or annotations for GitHub.")
-    ] = CheckFormat.TEXT,
+    prove_: Prove = False,
+    format: Format = CheckFormat.TEXT,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
     """Find what should not be merged: clashes with the base, edited files, missing migrations; exit with 3."""
     from chronomig.commands import check as command
 
-    done(command.run(project(settings), base=base, sets=sets or [], format=format, json=json))
+    done(command.run(project(settings), base=base, sets=sets or [], prove=prove_, format=format, json=json))
 
 
 @app.command()
@@ -294,6 +271,23 @@ def restamp(
     from chronomig.commands import restamp as command
 
     done(command.run(project(settings), names=names or [], base=base, sets=sets or [], dry_run=dry_run, json=json))
+
+
+@app.command()
+def prove(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="By default what only this branch has, or the newest file."),
+    ] = None,
+    base: Base = None,
+    sets: Sets = None,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Apply, undo and apply migrations again on a scratch database with rows; exit with 3 when something is lost."""
+    from chronomig.commands import prove as command
+
+    done(command.run(project(settings), names=names or [], base=base, sets=sets or [], json=json))
 
 
 @app.command()
@@ -380,3 +374,7 @@ def history(databases: Databases = None, settings: Settings = None, json: Json =
     from chronomig.commands import history as command
 
     done(command.run(project(settings), databases=databases or [], json=json))
+
+
+for correction in (accept, forget, mark):
+    app.command()(correction)
