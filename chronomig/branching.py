@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from chronomig.options import AllowDataLoss, AllowDataLossIn, NoInput, NoStash, OrderPolicy, Settings, Verbosityfrom chronomig.shell import done, project
+from chronomig.options import AllowDataLoss, AllowDataLossIn, NoInput, NoStash, OrderPolicy, Settings, Verbosity
+from chronomig.shell import done, project
 
 app = typer.Typer()
 
