@@ -14,8 +14,8 @@ from django.db.migrations.operations.base import Operation
 
 from chronomig.drift.actual import names_of_tables, read_tables
 from chronomig.drift.comparing import Difference, compare
+from chronomig.drift.dialects import VENDORS
 from chronomig.drift.expected import expected_tables
-from chronomig.drift.types import VENDORS
 from chronomig.errors import DatabaseError, UsageError
 from chronomig.state import ProjectState
 
@@ -63,11 +63,11 @@ def differences(connection: BaseDatabaseWrapper, state: ProjectState) -> tuple[l
             f"The schema of {connection.alias!r} cannot be compared.",
             cause=f"Known are {', '.join(VENDORS)}, not {connection.vendor}.",
         )
-    types = VENDORS[connection.vendor](connection)
-    wanted = {_folded(table.name): table for table in expected_tables(connection, types, state)}
+    dialect = VENDORS[connection.vendor](connection)
+    wanted = {_folded(table.name): table for table in expected_tables(connection, dialect, state)}
     there = {_folded(name): name for name in names_of_tables(connection)}
     found = [Difference(table.name, "table is missing") for key, table in wanted.items() if key not in there]
-    for actual in read_tables(connection, types, [name for key, name in there.items() if key in wanted]):
+    for actual in read_tables(connection, dialect, [name for key, name in there.items() if key in wanted]):
         found += compare(wanted[_folded(actual.name)], actual)
     return sorted(found, key=lambda one: (one.table, one.column)), len(wanted)
 
