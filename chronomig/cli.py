@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import gc
-import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import chronomig
-from chronomig.config import Ghosts, OutOfOrder
-from chronomig.errors import ChronomigError
+from chronomig.config import CheckFormat, StashAction
+from chronomig.options import (
+    AllowDataLoss,
+    AllowDataLossIn,
+    Base,
+    Before,
+    Databases,
+    Format,
+    GhostPolicy,
+    Json,
+    NoInput,
+    NoStash,
+    OrderPolicy,
+    Prove,
+    Sets,
+    Settings,
+    Steps,
+    To,
+    Verbosity,
+    Wait,
+)
 
 if TYPE_CHECKING:
     from chronomig.project import Project
@@ -26,47 +42,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Settings = Annotated[str | None, typer.Option("--settings", metavar="MODULE", help="Django's settings module.")]
-Databases = Annotated[
-    list[str] | None,
-    typer.Option("--database", metavar="ALIAS", help="A database; can be repeated. All managed ones by default."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Verbosity = Annotated[int, typer.Option("--verbosity", "-v", min=0, max=3, help="0 is quiet, 3 tells most.")]
-NoInput = Annotated[bool, typer.Option("--no-input", "--noinput", help="Never ask.")]
-To = Annotated[
-    str | None,
-    typer.Option(
-        "--to",
-        metavar="TARGET",
-        help="zero, latest, a stamp (14 digits), a UTC date or time, a name or the beginning of one, "
-        "'<app> <upstream name>', or a git ref (a branch, a tag, HEAD~3).",
-    ),
-]
-Before = Annotated[
-    str | None, typer.Option("--before", metavar="TARGET", help="Like --to, without the target itself.")
-]
-Steps = Annotated[
-    int | None, typer.Option("--steps", metavar="N", help="N migrations further, or back when N is negative.")
-]
-Order = Annotated[
-    OutOfOrder | None,
-    typer.Option(
-        "--out-of-order",
-        help="What to do with a pending migration that is older than an applied one.",
-        show_default=False,
-    ),
-]
-
-GhostPolicy = Annotated[
-    Ghosts | None,
-    typer.Option(
-        "--ghosts",
-        help="What to do about migrations that are applied, but not in the tree; ask on a terminal, else keep.",
-        show_default=False,
-    ),
-]
 
 
 def project(settings: str | None) -> Project:
@@ -215,15 +190,12 @@ def migrate(
         bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")
     ] = False,
     no_input: NoInput = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo migrations without asking.")] = False,
-    out_of_order: Order = None,
+    allow_data_loss: AllowDataLoss = False,
+    allow_data_loss_in: AllowDataLossIn = None,
+    order: OrderPolicy = None,
+    no_stash: NoStash = False,
     ghosts: GhostPolicy = None,
-    wait: Annotated[
-        float | None,
-        typer.Option(
-            "--wait", metavar="SECONDS", min=0, help="How long to wait for another process; 0 is without end."
-        ),
-    ] = None,
+    wait: Wait = None,
     settings: Settings = None,
     json: Json = False,
     verbosity: Verbosity = 1,
@@ -244,8 +216,10 @@ def migrate(
             collapse=Collapse.INSIST if collapse else Collapse.NEVER,
             check=check,
             interactive=not no_input,
-            yes=yes,
-            out_of_order=out_of_order,
+            allow_data_loss=allow_data_loss,
+            allow_data_loss_in=allow_data_loss_in or [],
+            order=order,
+            stash=not no_stash,
             ghosts=ghosts,
             wait_seconds=wait,
             json=json,
@@ -260,7 +234,7 @@ def plan(
     before: Before = None,
     steps: Steps = None,
     databases: Databases = None,
-    out_of_order: Order = None,
+    order: OrderPolicy = None,
     ghosts: GhostPolicy = None,
     settings: Settings = None,
     json: Json = False,
@@ -275,7 +249,7 @@ def plan(
             to=to,
             before=before,
             steps=steps,
-            out_of_order=out_of_order,
+            order=order,
             ghosts=ghosts,
             show_plan=True,
             json=json,
@@ -289,6 +263,55 @@ def status(databases: Databases = None, settings: Settings = None, json: Json = 
     from chronomig.commands import status as command
 
     done(command.run(project(settings), databases=databases or [], json=json))
+
+
+@app.command()
+def check(
+    base: Base = None,
+    sets: Sets = None,
+    prove_: Prove = False,
+    format: Format = CheckFormat.TEXT,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Find what should not be merged: clashes with the base, edited files, missing migrations; exit with 3."""
+    from chronomig.commands import check as command
+
+    done(command.run(project(settings), base=base, sets=sets or [], prove=prove_, format=format, json=json))
+
+
+@app.command()
+def restamp(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="By default all that only this branch has.")
+    ] = None,
+    base: Base = None,
+    sets: Sets = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be renamed.")] = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Give migrations newer stamps, behind those of the base; refuse what a database or the base has."""
+    from chronomig.commands import restamp as command
+
+    done(command.run(project(settings), names=names or [], base=base, sets=sets or [], dry_run=dry_run, json=json))
+
+
+@app.command()
+def prove(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="By default what only this branch has, or the newest file."),
+    ] = None,
+    base: Base = None,
+    sets: Sets = None,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Apply, undo and apply migrations again on a scratch database with rows; exit with 3 when something is lost."""
+    from chronomig.commands import prove as command
+
+    done(command.run(project(settings), names=names or [], base=base, sets=sets or [], json=json))
 
 
 @app.command()
@@ -328,6 +351,40 @@ def snapshot(
 
 
 @app.command()
+def stash(
+    action: Annotated[
+        StashAction, typer.Argument(help="list what lies there, drop it, or restore it by hand.")
+    ] = StashAction.LIST,
+    numbers: Annotated[
+        list[int] | None, typer.Argument(metavar="[NUMBER]...", help="As the list shows them.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Everything that lies there.")] = False,
+    expired: Annotated[bool, typer.Option("--expired", help="What is older than stash_days.")] = False,
+    databases: Databases = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    no_input: NoInput = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Show the rows that rollbacks put aside; drop them, or bring them back by hand."""
+    from chronomig.commands import stash as command
+
+    done(
+        command.run(
+            project(settings),
+            action,
+            ids=numbers or [],
+            databases=databases or [],
+            every=every,
+            expired=expired,
+            yes=yes,
+            interactive=not no_input,
+            json=json,
+        )
+    )
+
+
+@app.command()
 def drift(databases: Databases = None, settings: Settings = None, json: Json = False) -> None:
     """Compare the schema of each database with what its history says; exit with 3 when they differ."""
     from chronomig.commands import drift as command
@@ -341,44 +398,3 @@ def history(databases: Databases = None, settings: Settings = None, json: Json =
     from chronomig.commands import history as command
 
     done(command.run(project(settings), databases=databases or [], json=json))
-
-
-def handle_errors(run: Callable[[], object]) -> int:
-    """Run the command line and return its exit code: one handler for all errors."""
-    try:
-        run()
-    except ChronomigError as error:
-        report(error)
-        return error.exit_code
-    except KeyboardInterrupt:
-        typer.echo("Stopped.", err=True)
-        return 130
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
-    except Exception:
-        traceback.print_exc()
-        typer.echo(versions(), err=True)
-        return 1
-    return 0
-
-
-def report(error: ChronomigError) -> None:
-    """Tell a person on stderr, and a machine, when it asked for JSON, on stdout."""
-    from chronomig import output
-
-    if "--json" in sys.argv:
-        output.say_json("error", error=output.error_as_json(error))
-    output.say_error(error)
-
-
-def versions() -> str:
-    """Return what a report of an unexpected error needs."""
-    import platform
-
-    import django
-
-    return (
-        "This is a mistake in chronomig. Please report it with the lines above and: "
-        f"chronomig {chronomig.__version__}, Django {django.__version__}, Python {platform.python_version()}, "
-        f"{platform.system()}."
-    )

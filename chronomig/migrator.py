@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,7 +13,7 @@ from django.db import Error as DatabaseFault
 from chronomig import collapse
 from chronomig.adoption import MisfitRefused
 from chronomig.collapse import Collapse, NotEmptyRefused, tables_there
-from chronomig.config import OutOfOrder
+from chronomig.config import Order
 from chronomig.errors import Interrupted, Refused
 from chronomig.executor import Executor, Result, Watcher
 from chronomig.folding import States
@@ -27,6 +27,8 @@ from chronomig.preparing import Prepared, prepare
 from chronomig.project import Database
 from chronomig.signals import send_post_migrate, send_pre_migrate
 from chronomig.sources import Code
+from chronomig.stash import Limits
+from chronomig.stashing import keeper_for, tidy
 from chronomig.state import ProjectState, is_opaque
 from chronomig.timeline import Timeline
 
@@ -68,8 +70,12 @@ class Choices:
     """What was chosen for a run, the same for all its databases."""
 
     wanted: Wanted = field(default=lambda database, record: None)
-    out_of_order: OutOfOrder | None = None
+    order: Order | None = None
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    """What was chosen for single databases, by alias."""
     fake: bool = False
+    stash: Limits | None = None
+    """What the stash takes of the rows that a rollback drops; None leaves the stash alone."""
     collapse: Collapse = Collapse.NEVER
     wait_seconds: float = 0
     """How long to wait for another process; 0 waits without end."""
@@ -84,7 +90,8 @@ def plan_journey(database: Database, choices: Choices, record: Record | None = N
         raise MisfitRefused(database.alias, misfits)
     code = database.code(record, choices.wanted(database, record))
     adoptable = tuple(one for one in record.applied if one.how == Kind.ADOPTED and one.at is None)
-    return Journey(database, record, database.plan(record, code, choices.out_of_order), code, adoptable)
+    order = choices.orders.get(database.alias, choices.order)
+    return Journey(database, record, database.plan(record, code, order), code, adoptable)
 
 
 def load_journey(journey: Journey, choices: Choices) -> list[Prepared]:
@@ -166,7 +173,11 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
     if problem := database.set.shelf.keep(code):
         reporter.remarked(problem)
     states = database.states(journey.record, journey.code)
-    executor = Executor(database.connection, database.history, states, reporter, batch=database.set.config.batch)
+    limits = None if choices.fake else choices.stash
+    keeper = keeper_for(database, prepared, lambda: database.states(journey.record, journey.code), limits)
+    executor = Executor(
+        database.connection, database.history, states, reporter, keeper, batch=database.set.config.batch
+    )
     sent = {"alias": database.alias, "verbosity": choices.verbosity, "interactive": choices.interactive}
     left = [one.step for one in prepared]
     try:
@@ -181,6 +192,7 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
             send_post_migrate(signal_plan, state=states.current, changed=changed, **sent)  # type: ignore[arg-type]
             database.history.ensure_table()
             database.history.write(Event(Kind.SETTLED, ""))
+            tidy(database, limits, reporter.remarked)
             if journey.record.applied:  # a database that is made anew is often thrown away again
                 _keep_snapshot(journey, states, moved=len(prepared))
             for remark in database.set.snapshots.remarks if choices.verbosity >= 2 else ():

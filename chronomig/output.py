@@ -90,8 +90,8 @@ def say_error(error: ChronomigError) -> None:
         say(f"  {line.removeprefix('  ')}", err=True)
     for line in error.more():
         say(f"  {line}", err=True)
-    if error.next_step:
-        say(f"  -> {error.next_step}", err=True)
+    for number, line in enumerate(error.next_step.splitlines()):
+        say(f"  {'  ' if number else '->'} {line}", err=True)
 
 
 def error_as_json(error: ChronomigError) -> dict[str, object]:
@@ -148,6 +148,7 @@ def result_as_json(result: Result) -> dict[str, object]:
         "direction": result.direction,
         "event": result.kind,
         "duration_ms": result.duration_ms,
+        "notes": list(result.notes),
     }
 
 
@@ -174,6 +175,8 @@ class PlainReporter:
     def moved(self, database: Database, result: Result) -> None:
         if not self.quiet:
             say(f"  {verb(result):<8}  {result.name}  {seconds(result.duration_ms)}")
+            for note in result.notes:
+                say(f"            {note}")
 
     def remarked(self, text: str) -> None:
         say(text, err=True)
@@ -310,7 +313,12 @@ def event_as_json(event: Event) -> dict[str, object]:
 # -- questions ------------------------------------------------------------------------------------------------------
 
 
+def ask(question: str) -> str:
+    """Ask on the terminal; return what was typed, in lower case."""
+    print(f"{question} ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    return sys.stdin.readline().strip().lower()
+
+
 def confirm(question: str) -> bool:
     """Ask on the terminal; anything but a yes is a no."""
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return ask(f"{question} [y/N]") in ("y", "yes")

@@ -1,0 +1,84 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from chronomig.config import CheckFormat, Ghosts, Order
+
+Settings = Annotated[str | None, typer.Option("--settings", metavar="MODULE", help="Django's settings module.")]
+Databases = Annotated[
+    list[str] | None,
+    typer.Option("--database", metavar="ALIAS", help="A database; can be repeated. All managed ones by default."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Verbosity = Annotated[int, typer.Option("--verbosity", "-v", min=0, max=3, help="0 is quiet, 3 tells most.")]
+NoInput = Annotated[bool, typer.Option("--no-input", "--noinput", help="Never ask.")]
+To = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="TARGET",
+        help="zero, latest, a stamp (14 digits), a UTC date or time, a name or the beginning of one, "
+        "'<app> <upstream name>', or a git ref (a branch, a tag, HEAD~3).",
+    ),
+]
+Before = Annotated[
+    str | None, typer.Option("--before", metavar="TARGET", help="Like --to, without the target itself.")
+]
+Steps = Annotated[
+    int | None, typer.Option("--steps", metavar="N", help="N migrations further, or back when N is negative.")
+]
+OrderPolicy = Annotated[
+    Order | None,
+    typer.Option(
+        "--order",
+        help="What to do with a pending migration that is older than an applied one.",
+        show_default=False,
+    ),
+]
+
+Base = Annotated[
+    str | None,
+    typer.Option("--base", metavar="REF", help="The branch to merge into; by default origin/HEAD."),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
+]
+AllowDataLoss = Annotated[
+    bool,
+    typer.Option(
+        "--allow-data-loss", "--yes", "-y", help="Destroy data without asking, but for protected databases."
+    ),
+]
+AllowDataLossIn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-data-loss-in",
+        metavar="ALIAS",
+        help="Destroy data in this database without asking, also when it is protected; can be repeated.",
+    ),
+]
+
+GhostPolicy = Annotated[
+    Ghosts | None,
+    typer.Option(
+        "--ghosts",
+        help="What to do about migrations that are applied, but not in the tree; ask on a terminal, else keep.",
+        show_default=False,
+    ),
+]
+NoStash = Annotated[
+    bool, typer.Option("--no-stash", help="Let the rows that are dropped go, do not put them into the stash.")
+]
+Wait = Annotated[
+    float | None,
+    typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for another process; 0 is without end."),
+]
+Format = Annotated[CheckFormat, typer.Option("--format", help="text, or annotations for GitHub.")]
+Prove = Annotated[
+    bool, typer.Option("--prove", help="Try on a scratch database whether what is new comes back, too; see prove.")
+]
