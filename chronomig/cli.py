@@ -269,6 +269,10 @@ def status(databases: Databases = None, settings: Settings = None, json: Json = 
 def check(
     base: Base = None,
     sets: Sets = None,
+    databases: Annotated[
+        list[str] | None,
+        typer.Option("--database", metavar="ALIAS", help="Compare the schema of this database, too; see drift."),
+    ] = None,
     prove_: Prove = False,
     format: Format = CheckFormat.TEXT,
     settings: Settings = None,
@@ -277,7 +281,17 @@ def check(
     """Find what should not be merged: clashes with the base, edited files, missing migrations; exit with 3."""
     from chronomig.commands import check as command
 
-    done(command.run(project(settings), base=base, sets=sets or [], prove=prove_, format=format, json=json))
+    done(
+        command.run(
+            project(settings),
+            base=base,
+            sets=sets or [],
+            databases=databases or [],
+            prove=prove_,
+            format=format,
+            json=json,
+        )
+    )
 
 
 @app.command()

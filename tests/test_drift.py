@@ -417,3 +417,9 @@ def test_what_differs_is_shown_with_exit_code_3(sqlite_project: Project) -> None
     assert shown["differences"] == [
         {"table": "shop_order", "column": "late", "difference": "column is not in the models"}
     ]
+    checked = project.chronomig("check", "--database", "default")
+    assert checked.code == 3
+    assert "The schema of 'default' is not as its history says: 1 difference in 1 table." in checked.out
+    assert (
+        "    shop_order.late  column is not in the models\n    -> chronomig drift --database default" in checked.out
+    )
