@@ -16,6 +16,7 @@ from chronomig.options import (
     Base,
     Before,
     Databases,
+    Drifting,
     Format,
     GhostPolicy,
     Json,
@@ -245,10 +246,7 @@ def status(databases: Databases = None, settings: Settings = None, json: Json = 
 def check(
     base: Base = None,
     sets: Sets = None,
-    databases: Annotated[
-        list[str] | None,
-        typer.Option("--database", metavar="ALIAS", help="Compare the schema of this database, too; see drift."),
-    ] = None,
+    drifting: Drifting = None,
     prove_: Prove = False,
     format: Format = CheckFormat.TEXT,
     settings: Settings = None,
@@ -262,7 +260,7 @@ def check(
             project(settings),
             base=base,
             sets=sets or [],
-            databases=databases or [],
+            databases=drifting or [],
             prove=prove_,
             format=format,
             json=json,
