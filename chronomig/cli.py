@@ -17,6 +17,7 @@ from chronomig.options import (
     Base,
     Before,
     Databases,
+    Drifting,
     Format,
     GhostPolicy,
     Json,
@@ -246,6 +247,7 @@ def status(databases: Databases = None, settings: Settings = None, json: Json = 
 def check(
     base: Base = None,
     sets: Sets = None,
+    drifting: Drifting = None,
     prove_: Prove = False,
     format: Format = CheckFormat.TEXT,
     settings: Settings = None,
@@ -254,7 +256,17 @@ def check(
     """Find what should not be merged: clashes with the base, edited files, missing migrations; exit with 3."""
     from chronomig.commands import check as command
 
-    done(command.run(project(settings), base=base, sets=sets or [], prove=prove_, format=format, json=json))
+    done(
+        command.run(
+            project(settings),
+            base=base,
+            sets=sets or [],
+            databases=drifting or [],
+            prove=prove_,
+            format=format,
+            json=json,
+        )
+    )
 
 
 @app.command()
