@@ -242,6 +242,7 @@ def try_seed(connection: BaseDatabaseWrapper, seed: int, tally: Tally, *, count:
         if one != other:
             # SQLite 3.40 sometimes takes a schema that was rolled back for the one that is there.
             connection.close()
+            connection.connect()
             one, other = ground.outcome(operations), ground.outcome([last, *first])
         if yes and one != other:
             wrong.append(f"seed {seed}, try {number}: {told(operations)}: {difference(one, other)}")
