@@ -202,6 +202,18 @@ def migrate(
             "--wait", metavar="SECONDS", min=0, help="How long to wait for another process; 0 is without end."
         ),
     ] = None,
+    lock_timeout: Annotated[
+        float | None,
+        typer.Option("--lock-timeout", metavar="SECONDS", min=0.001, help="How long a statement waits for a lock."),
+    ] = None,
+    statement_timeout: Annotated[
+        float | None,
+        typer.Option("--statement-timeout", metavar="SECONDS", min=0.001, help="How long a statement may take."),
+    ] = None,
+    lock_retries: Annotated[
+        int | None,
+        typer.Option("--lock-retries", metavar="N", min=0, help="How often to try again without a lock."),
+    ] = None,
     settings: Settings = None,
     json: Json = False,
     verbosity: Verbosity = 1,
@@ -223,6 +235,11 @@ def migrate(
             yes=yes,
             out_of_order=out_of_order,
             wait_seconds=wait,
+            timeouts={
+                "lock_timeout": lock_timeout,
+                "statement_timeout": statement_timeout,
+                "lock_retries": lock_retries,
+            },
             json=json,
             verbosity=verbosity,
         )

@@ -42,6 +42,21 @@ class SetConfig(BaseModel):
     """Whether consecutive operations on one table are done together, where that is quicker (SQLite)."""
 
 
+class TimeoutConfig(BaseModel):
+    """How long migrations of one database wait; times are in seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lock_timeout: float | None = Field(default=None, gt=0)
+    """How long a statement waits for a lock; by default as long as the database says."""
+    statement_timeout: float | None = Field(default=None, gt=0)
+    """How long a statement may take; by default as long as the database says."""
+    lock_retries: int = Field(default=5, ge=0)
+    """How often what did not get a lock is tried again; only with a lock_timeout."""
+    retry_pause: float = Field(default=1, ge=0)
+    """How long the first pause before that is; each one is twice as long as the one before it, 30 at most."""
+
+
 class Config(BaseModel):
     """All settings, each with its default."""
 
@@ -61,6 +76,8 @@ class Config(BaseModel):
     """Labels of the apps that are the project's own; by default those whose code lies below the root."""
     database_timeout: float = Field(default=0, ge=0)
     """Seconds to wait for another process that migrates the same database; 0 waits without end."""
+    timeouts: dict[str, TimeoutConfig] = Field(default_factory=dict)
+    """Alias -> how long its migrations wait for locks, and how long a statement may take."""
 
     @field_validator("sets")
     @classmethod
@@ -165,7 +182,8 @@ def describe(problem: Mapping[str, Any]) -> str:
     location = [str(part) for part in problem["loc"]]
     key = ".".join(location)
     if problem["type"] == "extra_forbidden":
-        known: Iterable[str] = SetConfig.model_fields if len(location) > 1 else Config.model_fields
+        inner: type[BaseModel] = TimeoutConfig if location[0] == "timeouts" else SetConfig
+        known: Iterable[str] = (inner if len(location) > 1 else Config).model_fields
         return " ".join(filter(None, [f"'{key}' is not a key.", did_you_mean(location[-1], known)]))
     return f"'{key}': {problem['msg']}."
 
@@ -179,12 +197,12 @@ def resolve_sets(config: Config, aliases: Iterable[str]) -> dict[str, SetConfig]
     aliases = list(aliases)
     managed = [alias for alias in aliases if alias not in config.unmanaged]
     named = [alias for one in (config.sets or {}).values() for alias in one.databases]
-    for alias in (*config.unmanaged, *named):
+    for alias in (*config.unmanaged, *named, *config.timeouts):
         if alias not in aliases:
             raise ConfigError(
                 f"There is no database {alias!r} in DATABASES.",
                 cause=f"DATABASES has {', '.join(map(repr, aliases)) or 'no databases'}.",
-                next_step=did_you_mean(alias, aliases) or "Correct 'sets' or 'unmanaged'.",
+                next_step=did_you_mean(alias, aliases) or "Correct 'sets', 'unmanaged' or 'timeouts'.",
             )
     if config.sets is None:
         return {alias: SetConfig(databases=(alias,)) for alias in managed}

@@ -21,14 +21,17 @@ from django.db.migrations import Migration as DjangoMigration
 from django.db.migrations.operations.base import Operation
 
 from chronomig.batching import Move, groups
+from chronomig.config import TimeoutConfig
 from chronomig.errors import ChronomigError, ExecutionError
 from chronomig.folding import Path, States, fold
 from chronomig.history import Event, History, Kind, ensure_django_table, keep_in_step
+from chronomig.leftovers import leftovers
 from chronomig.loading import Loaded
 from chronomig.plan import Direction, Step
 from chronomig.preparing import Prepared
 from chronomig.remaking import Batch, batches, can_remake, run_deferred
 from chronomig.state import ProjectState
+from chronomig.timeouts import Patience, limited, root_of
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,15 @@ class Watcher(Protocol):
     def migration_begins(self, step: Step, number: int, total: int) -> None: ...
     def operation_begins(self, step: Step, description: str, number: int, total: int) -> None: ...
     def rows_touched(self, count: int) -> None: ...
+    def retrying(self, step: Step, problem: str, pause: float, number: int, total: int) -> None: ...
 
 
 class Failed(ExecutionError):
     """A migration failed; knows what came before it and what is left."""
 
     def __init__(self, failed: Prepared, error: BaseException, done: Sequence[Result], left: Sequence[Prepared],
-                 operation: str, *, half: bool) -> None:  # fmt: skip
+                 operation: str, *, half: bool, left_behind: Sequence[str] = ()) -> None:  # fmt: skip
+        self.left_behind = left_behind
         self.failed, self.done, self.left = failed.step, tuple(done), tuple(one.step for one in left)
         verb = "applied" if failed.is_up else "undone"
         place = (
@@ -77,13 +82,11 @@ class Failed(ExecutionError):
         )
 
     def more(self) -> list[str]:
-        return [f"moved in this run: {in_short(self.done)}", f"left: {in_short(self.left)}"]
+        return [f"moved in this run: {in_short(self.done)}", f"left: {in_short(self.left)}", *self.left_behind]
 
 
 def in_words(error: BaseException) -> str:
-    """Name what went wrong, not that the transaction around it can do no more (SQLite's editor raises that)."""
-    while isinstance(error, transaction.TransactionManagementError) and error.__context__ is not None:
-        error = error.__context__
+    error = root_of(error)
     return f"{type(error).__name__}: {str(error).strip()}"
 
 
@@ -98,13 +101,17 @@ class Executor:
     """Move one database along a plan."""
 
     def __init__(self, connection: BaseDatabaseWrapper, history: History, states: States, watcher: Watcher,
-                 *, batch: bool) -> None:  # fmt: skip
+                 *, batch: bool, timeouts: TimeoutConfig | None = None,
+                 fresh: Callable[[Loaded], Loaded] = lambda loaded: loaded) -> None:  # fmt: skip
         self.connection = connection
         self.history = history
         self.states = states
         self.watcher = watcher
         self.batch = batch
         """Whether operations on one table may be done together."""
+        self.timeouts = timeouts or TimeoutConfig()
+        self.fresh = fresh
+        """Loads a migration again: operations that failed may not be what they were."""
         self.between_migrations: Callable[[], None] = lambda: None
         """Called at every edge; raises to stop there."""
         self.in_pieces = False
@@ -116,21 +123,36 @@ class Executor:
         self.history.ensure_table()
         if any(one.loaded.origin for one in prepared):
             ensure_django_table(self.connection)
-        for index, one in enumerate(prepared):
-            self.between_migrations()
-            self.watcher.migration_begins(one.step, index + 1, len(prepared))
-            run = Run(self, one)
-            try:
-                with self.connection.execute_wrapper(self._count_rows):
-                    duration = run.fake() if fake else run.move()
-            except ChronomigError:
-                raise
-            except Exception as error:
-                self._record_failure(one, run, error)
-                raise Failed(one, error, done, prepared[index:], run.operation, half=run.stepwise) from error
-            kind = Kind.FAKED if fake else Kind.APPLIED if one.is_up else Kind.REVERTED
-            done.append(Result(one.step.name, one.step.direction, kind, duration))
-            yield done[-1]
+        with limited(self.connection, self.timeouts), self.connection.execute_wrapper(self._count_rows):
+            for index, one in enumerate(prepared):
+                self.between_migrations()
+                self.watcher.migration_begins(one.step, index + 1, len(prepared))
+                run = Run(self, one)
+                try:
+                    duration = run.fake() if fake else self._move(run)
+                except ChronomigError:
+                    raise
+                except Exception as error:
+                    self._record_failure(one, run, error)
+                    raise Failed(
+                        one, error, done, prepared[index:], run.operation,
+                        half=run.stepwise, left_behind=leftovers(self.connection),
+                    ) from error  # fmt: skip
+                kind = Kind.FAKED if fake else Kind.APPLIED if one.is_up else Kind.REVERTED
+                done.append(Result(one.step.name, one.step.direction, kind, duration))
+                yield done[-1]
+
+    def _move(self, run: Run) -> int:
+        """Run a migration, again when it did not get a lock; go on where it stands then."""
+
+        def tell(problem: str, pause: float, number: int, total: int) -> None:
+            self.watcher.retrying(run.one.step, problem, pause, number, total)
+
+        def begin_again() -> None:
+            resumed = self.history.read().half_done if run.stepwise else None
+            run.one = Prepared(replace(run.one.step, resumed=resumed), self.fresh(run.one.loaded))
+
+        return Patience(self.connection, self.timeouts, tell).run(run.move, begin_again)
 
     def _record_failure(self, one: Prepared, run: Run, error: Exception) -> None:
         detail = f"{run.operation}: {in_words(error)}"[:10_000]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,13 +11,14 @@ from typing import Protocol
 from django.db import Error as DatabaseFault
 
 from chronomig.adoption import MisfitRefused
-from chronomig.config import OutOfOrder
+from chronomig.config import OutOfOrder, TimeoutConfig
 from chronomig.errors import Interrupted, Refused
 from chronomig.executor import Executor, Result, Watcher
 from chronomig.folding import States
 from chronomig.gitrepo import Head
 from chronomig.history import Event, Kind, unreachable
 from chronomig.interrupts import stopping_at_an_edge
+from chronomig.loading import Loaded, load
 from chronomig.lock import Holder, locked
 from chronomig.permissions import changed_apps, incomplete_apps
 from chronomig.plan import Applied, Plan, Record, Step
@@ -70,6 +71,8 @@ class Choices:
     fake: bool = False
     wait_seconds: float = 0
     """How long to wait for another process; 0 waits without end."""
+    timeouts: Mapping[str, TimeoutConfig] = field(default_factory=dict)
+    """Alias -> how long to wait for locks."""
     verbosity: int = 1
     interactive: bool = False
 
@@ -142,7 +145,10 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
     if problem := database.set.shelf.keep(code):
         reporter.remarked(problem)
     states = database.states(journey.record, journey.code)
-    executor = Executor(database.connection, database.history, states, reporter, batch=database.set.config.batch)
+    executor = Executor(
+        database.connection, database.history, states, reporter,
+        batch=database.set.config.batch, timeouts=choices.timeouts.get(database.alias), fresh=partial(fresh, journey),
+    )  # fmt: skip
     sent = {"alias": database.alias, "verbosity": choices.verbosity, "interactive": choices.interactive}
     left = [one.step for one in prepared]
     try:
@@ -163,6 +169,12 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
                 reporter.remarked(remark)
     except KeyboardInterrupt:
         raise stopped(database, left) from None
+
+
+def fresh(journey: Journey, loaded: Loaded) -> Loaded:
+    """Load a migration once more, with what receivers added to it."""
+    entry = journey.code.entries[loaded.name]
+    return replace(load(entry, journey.database.set.name), inserted=loaded.inserted)
 
 
 def head_of(journey: Journey) -> Head:

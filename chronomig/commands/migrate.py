@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chronomig import output
 from chronomig.commands.targets import wanted_from
-from chronomig.config import OutOfOrder
+from chronomig.config import OutOfOrder, TimeoutConfig
 from chronomig.errors import ChronomigError, Refused
 from chronomig.executor import Failed, Result
 from chronomig.migrator import Choices, Journey, Wanted, load_journey, migrate, plan_journey
 from chronomig.project import Project
+from chronomig.timeouts import values_for
 
 
 def run(
@@ -30,13 +31,15 @@ def run(
     yes: bool = False,
     out_of_order: OutOfOrder | None = None,
     wait_seconds: float | None = None,
+    timeouts: Mapping[str, float | None] | None = None,
     json: bool = False,
     verbosity: int = 1,
 ) -> int:
     """
     Plan all databases, refuse or ask, then move one after the other; return the exit code.
 
-    *wanted* stands in for the three targets where a front door has its own way to say one.
+    *wanted* stands in for the three targets where a front door has its own way to say one. *timeouts* holds fields of
+    :class:`~chronomig.config.TimeoutConfig` that were typed, for all databases.
     """
     chosen = project.choose_databases(databases)
     choices = Choices(
@@ -44,16 +47,25 @@ def run(
         out_of_order=out_of_order,
         fake=fake,
         wait_seconds=project.config.database_timeout if wait_seconds is None else wait_seconds,
+        timeouts={database.alias: timeouts_of(project, database.alias, timeouts or {}) for database in chosen},
         verbosity=verbosity,
         interactive=interactive,
     )
     journeys = [plan_journey(database, choices) for database in chosen]
+    for database in chosen:
+        values_for(database.connection, choices.timeouts[database.alias])  # refuses what a database does not have
     if show_plan or check:
         return _show(journeys, check=check, json=json)
     for journey in journeys:
         load_journey(journey, fake=fake)
     ask_about_downs(journeys, yes=yes, interactive=interactive)
     return _run_as_json(journeys, choices) if json else _run(journeys, choices, quiet=verbosity == 0)
+
+
+def timeouts_of(project: Project, alias: str, typed: Mapping[str, float | None]) -> TimeoutConfig:
+    """Return what is configured for a database, with what was typed in its place."""
+    configured = project.config.timeouts.get(alias, TimeoutConfig())
+    return configured.model_copy(update={key: value for key, value in typed.items() if value is not None})
 
 
 def _show(journeys: Sequence[Journey], *, check: bool, json: bool) -> int:
