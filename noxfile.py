@@ -47,6 +47,13 @@ def commuting(session: nox.Session) -> None:
 
 
 @nox.session
+def packages(session: nox.Session) -> None:
+    """Adopt packages with real histories, side by side with Django's own migrate; arguments go to pytest."""
+    session.install("-e", ".[packages]", "django~=5.2.0")
+    session.run("pytest", "-n", "auto", "tests/test_packages.py", *session.posargs)
+
+
+@nox.session
 def batching(session: nox.Session) -> None:
     """Run thousands of random operations on one table of SQLite, together and one by one, both ways."""
     session.install("-e", ".[test]")

@@ -12,8 +12,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import chronomig
-from chronomig.config import OutOfOrder
 from chronomig.errors import ChronomigError
+from chronomig.options import (
+    Before,
+    Databases,
+    Fake,
+    GhostPolicy,
+    Json,
+    LockRetries,
+    LockTimeout,
+    NoInput,
+    Order,
+    Settings,
+    StatementTimeout,
+    Steps,
+    To,
+    Verbosity,
+    Wait,
+)
 
 if TYPE_CHECKING:
     from chronomig.project import Project
@@ -27,47 +43,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Settings = Annotated[str | None, typer.Option("--settings", metavar="MODULE", help="Django's settings module.")]
-Databases = Annotated[
-    list[str] | None,
-    typer.Option("--database", metavar="ALIAS", help="A database; can be repeated. All managed ones by default."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Verbosity = Annotated[int, typer.Option("--verbosity", "-v", min=0, max=3, help="0 is quiet, 3 tells most.")]
-NoInput = Annotated[bool, typer.Option("--no-input", "--noinput", help="Never ask.")]
-To = Annotated[
-    str | None,
-    typer.Option(
-        "--to",
-        metavar="TARGET",
-        help="zero, latest, a stamp (14 digits), a UTC date or time, a name or the beginning of one, "
-        "'<app> <upstream name>', or a git ref (a branch, a tag, HEAD~3).",
-    ),
-]
-Before = Annotated[
-    str | None, typer.Option("--before", metavar="TARGET", help="Like --to, without the target itself.")
-]
-Steps = Annotated[
-    int | None, typer.Option("--steps", metavar="N", help="N migrations further, or back when N is negative.")
-]
-Order = Annotated[
-    OutOfOrder | None,
-    typer.Option(
-        "--out-of-order",
-        help="What to do with a pending migration that is older than an applied one.",
-        show_default=False,
-    ),
-]
-
 
 def project(settings: str | None) -> Project:
     """Open the project; what was imported until here stays, so that the collector need not look at it again."""
     from chronomig.project import open_project
 
     opened = open_project(settings_module=settings)
+    deactivate_translations()
     gc.freeze()
     gc.enable()
     return opened
+
+
+def deactivate_translations() -> None:
+    """As Django's migrate and makemigrations do: what a migration or a receiver writes is in no user's language."""
+    from django.utils import translation
+
+    translation.deactivate_all()
 
 
 def done(code: int) -> None:
@@ -189,36 +181,28 @@ def migrate(
     steps: Steps = None,
     databases: Databases = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would move, move nothing.")] = False,
-    fake: Annotated[bool, typer.Option("--fake", help="Record the migrations without running them.")] = False,
+    fake: Fake = False,
+    collapse: Annotated[
+        bool,
+        typer.Option("--collapse", help="Into an empty database: run migrations several at once, reduced."),
+    ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")
     ] = False,
     no_input: NoInput = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo migrations without asking.")] = False,
     out_of_order: Order = None,
-    wait: Annotated[
-        float | None,
-        typer.Option(
-            "--wait", metavar="SECONDS", min=0, help="How long to wait for another process; 0 is without end."
-        ),
-    ] = None,
-    lock_timeout: Annotated[
-        float | None,
-        typer.Option("--lock-timeout", metavar="SECONDS", min=0.001, help="How long a statement waits for a lock."),
-    ] = None,
-    statement_timeout: Annotated[
-        float | None,
-        typer.Option("--statement-timeout", metavar="SECONDS", min=0.001, help="How long a statement may take."),
-    ] = None,
-    lock_retries: Annotated[
-        int | None,
-        typer.Option("--lock-retries", metavar="N", min=0, help="How often to try again without a lock."),
-    ] = None,
+    ghosts: GhostPolicy = None,
+    wait: Wait = None,
+    lock_timeout: LockTimeout = None,
+    statement_timeout: StatementTimeout = None,
+    lock_retries: LockRetries = None,
     settings: Settings = None,
     json: Json = False,
     verbosity: Verbosity = 1,
 ) -> None:
     """Bring databases to a target: everything by default, both ways with --to."""
+    from chronomig.collapse import Collapse
     from chronomig.commands import migrate as command
 
     done(
@@ -230,10 +214,12 @@ def migrate(
             steps=steps,
             show_plan=plan,
             fake=fake,
+            collapse=Collapse.INSIST if collapse else Collapse.NEVER,
             check=check,
             interactive=not no_input,
             yes=yes,
             out_of_order=out_of_order,
+            ghosts=ghosts,
             wait_seconds=wait,
             timeouts={
                 "lock_timeout": lock_timeout,
@@ -253,6 +239,7 @@ def plan(
     steps: Steps = None,
     databases: Databases = None,
     out_of_order: Order = None,
+    ghosts: GhostPolicy = None,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
@@ -267,6 +254,7 @@ def plan(
             before=before,
             steps=steps,
             out_of_order=out_of_order,
+            ghosts=ghosts,
             show_plan=True,
             json=json,
         )
@@ -315,6 +303,14 @@ def snapshot(
     from chronomig.commands import snapshot as command
 
     done(command.run(project(settings), sets=sets or [], json=json))
+
+
+@app.command()
+def drift(databases: Databases = None, settings: Settings = None, json: Json = False) -> None:
+    """Compare the schema of each database with what its history says; exit with 3 when they differ."""
+    from chronomig.commands import drift as command
+
+    done(command.run(project(settings), databases=databases or [], json=json))
 
 
 @app.command()

@@ -27,6 +27,16 @@ class OutOfOrder(StrEnum):
     APPLY = "apply"
 
 
+class Ghosts(StrEnum):
+    """What migrate does about migrations that are applied, but not in the tree."""
+
+    ASK = "ask"
+    """Offer to roll them back on a terminal; elsewhere keep them, and say so."""
+    ROLLBACK = "rollback"
+    KEEP = "keep"
+    FAIL = "fail"
+
+
 class SetConfig(BaseModel):
     """One migration set: a folder of migrations and the databases that use it."""
 
@@ -74,10 +84,15 @@ class Config(BaseModel):
     """Aliases that chronomig leaves alone, such as a read replica or somebody else's database."""
     own_apps: tuple[str, ...] | None = None
     """Labels of the apps that are the project's own; by default those whose code lies below the root."""
+    ghosts: Ghosts = Ghosts.ASK
+    """What migrate does about applied migrations without a file, see :class:`Ghosts`."""
     database_timeout: float = Field(default=0, ge=0)
     """Seconds to wait for another process that migrates the same database; 0 waits without end."""
     timeouts: dict[str, TimeoutConfig] = Field(default_factory=dict)
     """Alias -> how long its migrations wait for locks, and how long a statement may take."""
+
+    collapse_test_databases: bool = True
+    """Whether test runners build their databases with migrations reduced, several at once."""
 
     @field_validator("sets")
     @classmethod

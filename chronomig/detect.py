@@ -11,6 +11,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import redirect_stdout
+from importlib import import_module
+from pathlib import Path
 
 from django.apps import apps
 from django.core.management.base import OutputWrapper
@@ -70,8 +72,21 @@ def questioner(*, interactive: bool) -> MigrationQuestioner:
     return Unasked()
 
 
+def import_commands() -> None:
+    """
+    Import the commands of the same names that other apps bring.
+
+    Projects patch ``Field.deconstruct`` from there, to leave help texts out of migrations, say.
+    """
+    for app in apps.get_app_configs():
+        for name in ("makemigrations", "migrate"):
+            if app.label != "chronomig" and (Path(app.path) / "management" / "commands" / f"{name}.py").is_file():
+                import_module(f"{app.name}.management.commands.{name}")
+
+
 def detect(head: ProjectState, wanted: DjangoProjectState, asking: MigrationQuestioner) -> list[Labelled]:
     """Return the operations from *head* to *wanted*; raise Refused when a question stays unanswered."""
+    import_commands()
     refuse_lost_bases(head, wanted)
     # The autodetector pops options out of the states it is given (autodetector.py, generate_created_models).
     detector = FlatAutodetector(head.plain(), wanted.clone(), asking)

@@ -32,7 +32,7 @@ from chronomig.folding import States  # noqa: E402
 from chronomig.history import History  # noqa: E402
 from chronomig.loading import Loaded  # noqa: E402
 from chronomig.preparing import Prepared  # noqa: E402
-from chronomig.timeouts import dialect_of, read, values_for  # noqa: E402
+from chronomig.timeouts import dialect_of, limited, read, values_for  # noqa: E402
 
 FAST = TimeoutConfig(lock_timeout=0.3, lock_retries=3, retry_pause=0.01)
 FIELDS = [("id", models.BigAutoField(primary_key=True)), ("n", models.IntegerField(null=True))]
@@ -88,7 +88,8 @@ class Bench:
         executor = Executor(
             self.connection, history, states, listener or Listener(), batch=True, timeouts=timeouts, fresh=fresh
         )
-        results = list(executor.execute([Prepared(Step(name, Direction.UP, resumed), one)]))
+        with limited(self.connection, executor.timeouts):
+            results = list(executor.execute([Prepared(Step(name, Direction.UP, resumed), one)]))
         self.loaded[name] = one
         return results
 

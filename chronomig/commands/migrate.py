@@ -7,9 +7,11 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from chronomig import output
+from chronomig.collapse import Collapse
+from chronomig.commands.ghosts import Chosen, decide
 from chronomig.commands.targets import wanted_from
-from chronomig.config import OutOfOrder, TimeoutConfig
-from chronomig.errors import ChronomigError, Refused
+from chronomig.config import Ghosts, OutOfOrder, TimeoutConfig
+from chronomig.errors import ChronomigError, Refused, UsageError
 from chronomig.executor import Failed, Result
 from chronomig.migrator import Choices, Journey, Wanted, load_journey, migrate, plan_journey
 from chronomig.project import Project
@@ -26,10 +28,12 @@ def run(
     wanted: Wanted | None = None,
     show_plan: bool = False,
     fake: bool = False,
+    collapse: Collapse = Collapse.NEVER,
     check: bool = False,
     interactive: bool = True,
     yes: bool = False,
     out_of_order: OutOfOrder | None = None,
+    ghosts: Ghosts | None = None,
     wait_seconds: float | None = None,
     timeouts: Mapping[str, float | None] | None = None,
     json: bool = False,
@@ -41,24 +45,33 @@ def run(
     *wanted* stands in for the three targets where a front door has its own way to say one. *timeouts* holds fields of
     :class:`~chronomig.config.TimeoutConfig` that were typed, for all databases.
     """
+    refuse_fake_collapse(fake, collapse)
+    has_target = wanted is not None or any(option is not None for option in (to, before, steps))
+    refuse_ghosts_with_target(ghosts, has_target)
     chosen = project.choose_databases(databases)
     choices = Choices(
         wanted=wanted or wanted_from(to, before, steps, chosen),
         out_of_order=out_of_order,
         fake=fake,
+        collapse=collapse,
         wait_seconds=project.config.database_timeout if wait_seconds is None else wait_seconds,
         timeouts={database.alias: timeouts_of(project, database.alias, timeouts or {}) for database in chosen},
         verbosity=verbosity,
         interactive=interactive,
     )
-    journeys = [plan_journey(database, choices) for database in chosen]
+    records = [(database, database.record()) for database in chosen]
+    agreed: Chosen = {}
+    if not has_target:
+        policy, may_ask = ghosts or project.config.ghosts, interactive and not (show_plan or check or json)
+        choices, agreed = decide(records, choices, policy, may_ask=may_ask)
+    journeys = [plan_journey(database, choices, record) for database, record in records]
     for database in chosen:
         values_for(database.connection, choices.timeouts[database.alias])  # refuses what a database does not have
     if show_plan or check:
         return _show(journeys, check=check, json=json)
     for journey in journeys:
-        load_journey(journey, fake=fake)
-    ask_about_downs(journeys, yes=yes, interactive=interactive)
+        load_journey(journey, choices)
+    ask_about_downs(journeys, yes=yes, interactive=interactive, agreed=agreed)
     return _run_as_json(journeys, choices) if json else _run(journeys, choices, quiet=verbosity == 0)
 
 
@@ -66,6 +79,15 @@ def timeouts_of(project: Project, alias: str, typed: Mapping[str, float | None])
     """Return what is configured for a database, with what was typed in its place."""
     configured = project.config.timeouts.get(alias, TimeoutConfig())
     return configured.model_copy(update={key: value for key, value in typed.items() if value is not None})
+
+
+def refuse_fake_collapse(fake: bool, collapse: Collapse) -> None:
+    if fake and collapse is Collapse.INSIST:
+        raise UsageError(
+            "--collapse and --fake exclude each other.",
+            cause="A faked migration runs nothing that could be collapsed.",
+            next_step="Leave one of them out.",
+        )
 
 
 def _show(journeys: Sequence[Journey], *, check: bool, json: bool) -> int:
@@ -78,9 +100,23 @@ def _show(journeys: Sequence[Journey], *, check: bool, json: bool) -> int:
     return 3 if found else 0
 
 
-def ask_about_downs(journeys: Sequence[Journey], *, yes: bool, interactive: bool) -> None:
-    """Going down drops what the migrations made: it needs a yes. Raise Refused without one."""
-    downs = [(journey.database, step) for journey in journeys for step in journey.plan.downs]
+def refuse_ghosts_with_target(ghosts: Ghosts | None, has_target: bool) -> None:
+    if ghosts is not None and has_target:
+        raise UsageError(
+            "--ghosts has no meaning with a target.",
+            cause="A target says of every migration whether it shall be applied, with or without a file.",
+            next_step="Leave one of them out.",
+        )
+
+
+def ask_about_downs(journeys: Sequence[Journey], *, yes: bool, interactive: bool, agreed: Chosen) -> None:
+    """Going down drops what the migrations made: it needs a yes, unless *agreed*. Raise Refused without one."""
+    downs = [
+        (journey.database, step)
+        for journey in journeys
+        for step in journey.plan.downs
+        if step.name not in agreed.get(journey.database.alias, ())
+    ]
     if not downs or yes:
         return
     listed = "\n".join(f"  {database.alias}: {step.name}" for database, step in downs)

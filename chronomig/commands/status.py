@@ -27,6 +27,9 @@ def run(
     say = status_printer()
     for status in found:
         say(status)
+    ghosts = sum(line.is_ghost for status in found for line in status.lines)
+    if ghosts:
+        output.say(f"{output.ghosts(ghosts)}: chronomig migrate --ghosts rollback undoes them.", err=True)
     return 0
 
 

@@ -1,0 +1,175 @@
+"""
+Packages with real histories: Django's own migrate on one database, the adopted timeline on another.
+
+Which of them are installed decides what runs: ``nox -s packages`` installs all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.databases import TestDatabase
+from tests.projects import Project
+
+DJANGO = [
+    "django.contrib.admin",
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+SETTINGS = """
+SITE_ID = 1
+ROOT_URLCONF = "routes"
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
+SILENCED_SYSTEM_CHECKS = ["urls.E007", "treebeard.E001"]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [{
+    "BACKEND": "django.template.backends.django.DjangoTemplates",
+    "APP_DIRS": True,
+    "OPTIONS": {"context_processors": [
+        "django.template.context_processors.request",
+        "django.contrib.auth.context_processors.auth",
+        "django.contrib.messages.context_processors.messages",
+    ]},
+}]
+STATIC_URL = "/static/"
+"""
+
+
+@dataclass(frozen=True)
+class Package:
+    """What a project needs to use a package."""
+
+    module: str
+    apps: str
+    settings: str = ""
+
+
+PACKAGES = {
+    "django-taggit": Package("taggit", "taggit"),
+    "django-celery-beat": Package("django_celery_beat", "django_celery_beat"),
+    "django-oauth-toolkit": Package("oauth2_provider", "oauth2_provider"),
+    "django-cms": Package(
+        "cms",
+        "django.contrib.sites cms menus treebeard sekizai",
+        "CMS_CONFIRM_VERSION4 = True\nCMS_TEMPLATES = [('page.html', 'Page')]\n"
+        "TEMPLATES[0]['OPTIONS']['context_processors'] += ['sekizai.context_processors.sekizai']\n",
+    ),
+    "wagtail": Package(
+        "wagtail",
+        "wagtail.contrib.forms wagtail.contrib.redirects wagtail.contrib.search_promotions wagtail.contrib.settings "
+        "wagtail.embeds wagtail.sites wagtail.users wagtail.snippets wagtail.documents wagtail.images "
+        "wagtail.search wagtail.admin wagtail.locales wagtail modelcluster taggit",
+        "WAGTAIL_SITE_NAME = 'tests'\nWAGTAILADMIN_BASE_URL = 'http://localhost'\n"
+        "WAGTAIL_CONTENT_LANGUAGES = LANGUAGES\n",
+    ),
+    "django-oscar": Package(
+        "oscar",
+        "django.contrib.sites django.contrib.flatpages oscar.config.Shop oscar.apps.analytics.apps.AnalyticsConfig "
+        "oscar.apps.checkout.apps.CheckoutConfig oscar.apps.address.apps.AddressConfig "
+        "oscar.apps.shipping.apps.ShippingConfig oscar.apps.catalogue.apps.CatalogueConfig "
+        "oscar.apps.catalogue.reviews.apps.CatalogueReviewsConfig oscar.apps.communication.apps.CommunicationConfig "
+        "oscar.apps.partner.apps.PartnerConfig oscar.apps.basket.apps.BasketConfig "
+        "oscar.apps.payment.apps.PaymentConfig oscar.apps.offer.apps.OfferConfig oscar.apps.order.apps.OrderConfig "
+        "oscar.apps.customer.apps.CustomerConfig oscar.apps.search.apps.SearchConfig "
+        "oscar.apps.voucher.apps.VoucherConfig oscar.apps.wishlists.apps.WishlistsConfig "
+        "oscar.apps.dashboard.apps.DashboardConfig oscar.apps.dashboard.reports.apps.ReportsDashboardConfig "
+        "oscar.apps.dashboard.users.apps.UsersDashboardConfig "
+        "oscar.apps.dashboard.orders.apps.OrdersDashboardConfig "
+        "oscar.apps.dashboard.catalogue.apps.CatalogueDashboardConfig "
+        "oscar.apps.dashboard.offers.apps.OffersDashboardConfig "
+        "oscar.apps.dashboard.partners.apps.PartnersDashboardConfig "
+        "oscar.apps.dashboard.pages.apps.PagesDashboardConfig "
+        "oscar.apps.dashboard.ranges.apps.RangesDashboardConfig "
+        "oscar.apps.dashboard.reviews.apps.ReviewsDashboardConfig "
+        "oscar.apps.dashboard.vouchers.apps.VouchersDashboardConfig "
+        "oscar.apps.dashboard.communications.apps.CommunicationsDashboardConfig "
+        "oscar.apps.dashboard.shipping.apps.ShippingDashboardConfig "
+        "widget_tweaks haystack treebeard django_tables2",
+        "from oscar.defaults import *\n"
+        "HAYSTACK_CONNECTIONS = {'default': {'ENGINE': 'haystack.backends.simple_backend.SimpleEngine'}}\n",
+    ),
+}
+
+
+@pytest.fixture(params=sorted(PACKAGES))
+def package(request: pytest.FixtureRequest) -> Package:
+    found = PACKAGES[request.param]
+    if find_spec(found.module) is None:
+        pytest.skip(f"{request.param} is not installed; nox -s packages installs it")
+    return found
+
+
+@pytest.fixture
+def project(package: Package, database: TestDatabase, tmp_path: Path) -> Project:
+    """A project with the package, on a database that Django migrated."""
+    made = Project(tmp_path / "site", {"default": database.settings()}, apps=[])
+    made.write("routes.py", "urlpatterns = []\n")
+    made.configure(base=[*DJANGO, *package.apps.split()], extra=SETTINGS + package.settings)
+    done = made.manage("migrate", "--verbosity", "0")
+    assert done.code == 0, done
+    return made
+
+
+ROWS = """
+from django.db import connection
+from tests.schema import OUR_TABLES
+def rows(cursor, query):
+    cursor.execute(query)
+    return [list(map(str, row)) for row in cursor.fetchall()]
+with connection.cursor() as cursor:
+    names = sorted(set(connection.introspection.table_names(cursor)) - OUR_TABLES)
+    quote = connection.ops.quote_name
+    result = {
+        "counts": {name: rows(cursor, f"SELECT COUNT(*) FROM {quote(name)}") for name in names},
+        "types": sorted(rows(cursor, "SELECT app_label, model FROM django_content_type")),
+        "permissions": sorted(rows(cursor, "SELECT t.app_label, t.model, p.codename, p.name FROM auth_permission p "
+            "JOIN django_content_type t ON t.id = p.content_type_id")),
+        "recorded": sorted(rows(cursor, "SELECT app, name FROM django_migrations")),
+    }
+"""
+
+
+def everything(project: Project) -> tuple[Any, Any]:
+    """Return the schema, and: the rows of each table, the content types, the permissions, what Django records."""
+    return project.schema(), project.python(ROWS)
+
+
+def test_the_adopted_timeline_of_a_package_makes_what_django_makes(
+    project: Project, package: Package, database: TestDatabase
+) -> None:
+    clean = project.manage("makemigrations", "--check", "--dry-run").code == 0
+    made_by_django = everything(project)
+    project.configure(base=["chronomig", *DJANGO, *package.apps.split()])
+    project.ok("adopt")
+    files = len(project.files())
+    assert files <= len(made_by_django[1]["recorded"])  # a squash stands for several
+    if clean:
+        assert project.ok("makemigrations", "--check").out == "default: no changes\n"
+    done = project.ok("migrate").out
+    assert done.count("  adopted   ") == files
+    assert "applied" not in done
+    assert everything(project) == made_by_django
+    project.databases["default"] = database.settings("_fresh")
+    project.configure(base=["chronomig", *DJANGO, *package.apps.split()])
+    project.ok("migrate", "--verbosity", "0")
+    assert everything(project) == made_by_django
+    down = project.chronomig("migrate", "--to", "zero", "--yes")
+    if down.code:
+        assert "cannot be undone; nothing was run." in down.err
+    else:
+        assert project.tables() == []
+        project.ok("migrate", "--verbosity", "0")
+    assert everything(project) == made_by_django
