@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import chronomig
+from chronomig.config import StashAction
 from chronomig.errors import ChronomigError
 from chronomig.options import (
     Before,
@@ -22,6 +23,7 @@ from chronomig.options import (
     LockRetries,
     LockTimeout,
     NoInput,
+    NoStash,
     Order,
     Settings,
     StatementTimeout,
@@ -192,6 +194,7 @@ def migrate(
     no_input: NoInput = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo migrations without asking.")] = False,
     out_of_order: Order = None,
+    no_stash: NoStash = False,
     ghosts: GhostPolicy = None,
     wait: Wait = None,
     lock_timeout: LockTimeout = None,
@@ -219,13 +222,12 @@ def migrate(
             interactive=not no_input,
             yes=yes,
             out_of_order=out_of_order,
+            stash=not no_stash,
             ghosts=ghosts,
             wait_seconds=wait,
-            timeouts={
-                "lock_timeout": lock_timeout,
-                "statement_timeout": statement_timeout,
-                "lock_retries": lock_retries,
-            },
+            lock_timeout=lock_timeout,
+            statement_timeout=statement_timeout,
+            lock_retries=lock_retries,
             json=json,
             verbosity=verbosity,
         )
@@ -303,6 +305,40 @@ def snapshot(
     from chronomig.commands import snapshot as command
 
     done(command.run(project(settings), sets=sets or [], json=json))
+
+
+@app.command()
+def stash(
+    action: Annotated[
+        StashAction, typer.Argument(help="list what lies there, drop it, or restore it by hand.")
+    ] = StashAction.LIST,
+    numbers: Annotated[
+        list[int] | None, typer.Argument(metavar="[NUMBER]...", help="As the list shows them.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Everything that lies there.")] = False,
+    expired: Annotated[bool, typer.Option("--expired", help="What is older than stash_days.")] = False,
+    databases: Databases = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    no_input: NoInput = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Show the rows that rollbacks put aside; drop them, or bring them back by hand."""
+    from chronomig.commands import stash as command
+
+    done(
+        command.run(
+            project(settings),
+            action,
+            ids=numbers or [],
+            databases=databases or [],
+            every=every,
+            expired=expired,
+            yes=yes,
+            interactive=not no_input,
+            json=json,
+        )
+    )
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Options that commands share, with their help."""
+"""The options that several commands share."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ Order = Annotated[
         show_default=False,
     ),
 ]
+
 GhostPolicy = Annotated[
     Ghosts | None,
     typer.Option(
@@ -63,3 +64,6 @@ LockRetries = Annotated[
     int | None, typer.Option("--lock-retries", metavar="N", min=0, help="How often to try again without a lock.")
 ]
 Fake = Annotated[bool, typer.Option("--fake", help="Record the migrations without running them.")]
+NoStash = Annotated[
+    bool, typer.Option("--no-stash", help="Let the rows that are dropped go, do not put them into the stash.")
+]

@@ -33,29 +33,33 @@ def run(
     interactive: bool = True,
     yes: bool = False,
     out_of_order: OutOfOrder | None = None,
+    stash: bool = True,
     ghosts: Ghosts | None = None,
     wait_seconds: float | None = None,
-    timeouts: Mapping[str, float | None] | None = None,
+    lock_timeout: float | None = None,
+    statement_timeout: float | None = None,
+    lock_retries: int | None = None,
     json: bool = False,
     verbosity: int = 1,
 ) -> int:
     """
     Plan all databases, refuse or ask, then move one after the other; return the exit code.
 
-    *wanted* stands in for the three targets where a front door has its own way to say one. *timeouts* holds fields of
-    :class:`~chronomig.config.TimeoutConfig` that were typed, for all databases.
+    *wanted* stands in for the three targets where a front door has its own way to say one.
     """
     refuse_fake_collapse(fake, collapse)
     has_target = wanted is not None or any(option is not None for option in (to, before, steps))
     refuse_ghosts_with_target(ghosts, has_target)
     chosen = project.choose_databases(databases)
+    typed = {"lock_timeout": lock_timeout, "statement_timeout": statement_timeout, "lock_retries": lock_retries}
     choices = Choices(
         wanted=wanted or wanted_from(to, before, steps, chosen),
         out_of_order=out_of_order,
         fake=fake,
+        stash=project.stash_limits(puts_aside=stash),
         collapse=collapse,
         wait_seconds=project.config.database_timeout if wait_seconds is None else wait_seconds,
-        timeouts={database.alias: timeouts_of(project, database.alias, timeouts or {}) for database in chosen},
+        timeouts={database.alias: timeouts_of(project, database.alias, typed) for database in chosen},
         verbosity=verbosity,
         interactive=interactive,
     )
