@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import gc
-import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import chronomig
-from chronomig.config import StashAction
-from chronomig.errors import ChronomigError
+from chronomig.config import CheckFormat, StashAction
 from chronomig.options import (
+    AllowDataLoss,
+    AllowDataLossIn,
+    Base,
     Before,
     Databases,
-    Fake,
     GhostPolicy,
     Json,
     LockRetries,
     LockTimeout,
     NoInput,
     NoStash,
-    Order,
+    OrderPolicy,
+    Sets,
     Settings,
     StatementTimeout,
     Steps,
@@ -183,7 +182,7 @@ def migrate(
     steps: Steps = None,
     databases: Databases = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would move, move nothing.")] = False,
-    fake: Fake = False,
+    fake: Annotated[bool, typer.Option("--fake", help="Record the migrations without running them.")] = False,
     collapse: Annotated[
         bool,
         typer.Option("--collapse", help="Into an empty database: run migrations several at once, reduced."),
@@ -192,8 +191,9 @@ def migrate(
         bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")
     ] = False,
     no_input: NoInput = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo migrations without asking.")] = False,
-    out_of_order: Order = None,
+    allow_data_loss: AllowDataLoss = False,
+    allow_data_loss_in: AllowDataLossIn = None,
+    order: OrderPolicy = None,
     no_stash: NoStash = False,
     ghosts: GhostPolicy = None,
     wait: Wait = None,
@@ -220,14 +220,13 @@ def migrate(
             collapse=Collapse.INSIST if collapse else Collapse.NEVER,
             check=check,
             interactive=not no_input,
-            yes=yes,
-            out_of_order=out_of_order,
+            allow_data_loss=allow_data_loss,
+            allow_data_loss_in=allow_data_loss_in or [],
+            order=order,
             stash=not no_stash,
             ghosts=ghosts,
             wait_seconds=wait,
-            lock_timeout=lock_timeout,
-            statement_timeout=statement_timeout,
-            lock_retries=lock_retries,
+            limits=command.Limits(lock_timeout, statement_timeout, lock_retries),
             json=json,
             verbosity=verbosity,
         )
@@ -240,7 +239,7 @@ def plan(
     before: Before = None,
     steps: Steps = None,
     databases: Databases = None,
-    out_of_order: Order = None,
+    order: OrderPolicy = None,
     ghosts: GhostPolicy = None,
     settings: Settings = None,
     json: Json = False,
@@ -255,7 +254,7 @@ def plan(
             to=to,
             before=before,
             steps=steps,
-            out_of_order=out_of_order,
+            order=order,
             ghosts=ghosts,
             show_plan=True,
             json=json,
@@ -269,6 +268,39 @@ def status(databases: Databases = None, settings: Settings = None, json: Json = 
     from chronomig.commands import status as command
 
     done(command.run(project(settings), databases=databases or [], json=json))
+
+
+@app.command()
+def check(
+    base: Base = None,
+    sets: Sets = None,
+    format: Annotated[
+        CheckFormat, typer.Option("--format", help="text, or annotations for GitHub.")
+    ] = CheckFormat.TEXT,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Find what should not be merged: clashes with the base, edited files, missing migrations; exit with 3."""
+    from chronomig.commands import check as command
+
+    done(command.run(project(settings), base=base, sets=sets or [], format=format, json=json))
+
+
+@app.command()
+def restamp(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="By default all that only this branch has.")
+    ] = None,
+    base: Base = None,
+    sets: Sets = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be renamed.")] = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Give migrations newer stamps, behind those of the base; refuse what a database or the base has."""
+    from chronomig.commands import restamp as command
+
+    done(command.run(project(settings), names=names or [], base=base, sets=sets or [], dry_run=dry_run, json=json))
 
 
 @app.command()
@@ -355,44 +387,3 @@ def history(databases: Databases = None, settings: Settings = None, json: Json =
     from chronomig.commands import history as command
 
     done(command.run(project(settings), databases=databases or [], json=json))
-
-
-def handle_errors(run: Callable[[], object]) -> int:
-    """Run the command line and return its exit code: one handler for all errors."""
-    try:
-        run()
-    except ChronomigError as error:
-        report(error)
-        return error.exit_code
-    except KeyboardInterrupt:
-        typer.echo("Stopped.", err=True)
-        return 130
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
-    except Exception:
-        traceback.print_exc()
-        typer.echo(versions(), err=True)
-        return 1
-    return 0
-
-
-def report(error: ChronomigError) -> None:
-    """Tell a person on stderr, and a machine, when it asked for JSON, on stdout."""
-    from chronomig import output
-
-    if "--json" in sys.argv:
-        output.say_json("error", error=output.error_as_json(error))
-    output.say_error(error)
-
-
-def versions() -> str:
-    """Return what a report of an unexpected error needs."""
-    import platform
-
-    import django
-
-    return (
-        "This is a mistake in chronomig. Please report it with the lines above and: "
-        f"chronomig {chronomig.__version__}, Django {django.__version__}, Python {platform.python_version()}, "
-        f"{platform.system()}."
-    )

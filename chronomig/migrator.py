@@ -13,7 +13,7 @@ from django.db import Error as DatabaseFault
 from chronomig import collapse
 from chronomig.adoption import MisfitRefused
 from chronomig.collapse import Collapse, NotEmptyRefused, tables_there
-from chronomig.config import OutOfOrder, TimeoutConfig
+from chronomig.config import Order, TimeoutConfig
 from chronomig.errors import Interrupted, Refused
 from chronomig.executor import Executor, Result, Watcher
 from chronomig.folding import States
@@ -32,7 +32,7 @@ from chronomig.stash import Limits
 from chronomig.stashing import keeper_for, tidy
 from chronomig.state import ProjectState, is_opaque
 from chronomig.timeline import Timeline
-from chronomig.timeouts import limited
+from chronomig.timeouts import limited, values_for
 
 Wanted = Callable[[Database, Record], Collection[str] | Timeline | None]
 """What a database shall have: names of its timeline, all of another timeline, or (None) everything with a file."""
@@ -72,7 +72,9 @@ class Choices:
     """What was chosen for a run, the same for all its databases."""
 
     wanted: Wanted = field(default=lambda database, record: None)
-    out_of_order: OutOfOrder | None = None
+    order: Order | None = None
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    """What was chosen for single databases, by alias."""
     fake: bool = False
     stash: Limits | None = None
     """What the stash takes of the rows that a rollback drops; None leaves the stash alone."""
@@ -84,6 +86,9 @@ class Choices:
     verbosity: int = 1
     interactive: bool = False
 
+    def timeouts_of(self, database: Database) -> TimeoutConfig:
+        return self.timeouts.get(database.alias, TimeoutConfig())
+
 
 def plan_journey(database: Database, choices: Choices, record: Record | None = None) -> Journey:
     """Plan, reading only, from *record* if it was just read; raise what refuses a plan."""
@@ -92,13 +97,15 @@ def plan_journey(database: Database, choices: Choices, record: Record | None = N
         raise MisfitRefused(database.alias, misfits)
     code = database.code(record, choices.wanted(database, record))
     adoptable = tuple(one for one in record.applied if one.how == Kind.ADOPTED and one.at is None)
-    return Journey(database, record, database.plan(record, code, choices.out_of_order), code, adoptable)
+    order = choices.orders.get(database.alias, choices.order)
+    return Journey(database, record, database.plan(record, code, order), code, adoptable)
 
 
 def load_journey(journey: Journey, choices: Choices) -> list[Prepared]:
     """Load the code of the plan, so that what cannot run is refused before anything does."""
     if choices.collapse is Collapse.INSIST:
         refuse_unless_empty(journey)
+    values_for(journey.database.connection, choices.timeouts_of(journey.database))
     entries, loader = journey.code.entries, journey.database.set.loader
     return prepare(journey.plan, lambda name: loader.load(entries[name]), fake=choices.fake)
 
@@ -178,7 +185,7 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
     keeper = keeper_for(database, prepared, lambda: database.states(journey.record, journey.code), limits)
     executor = Executor(
         database.connection, database.history, states, reporter, keeper,
-        batch=database.set.config.batch, timeouts=choices.timeouts.get(database.alias), fresh=partial(fresh, journey),
+        batch=database.set.config.batch, timeouts=choices.timeouts_of(database), fresh=partial(fresh, journey),
     )  # fmt: skip
     sent = {"alias": database.alias, "verbosity": choices.verbosity, "interactive": choices.interactive}
     left = [one.step for one in prepared]

@@ -287,14 +287,14 @@ def test_timeouts_are_set_back_even_when_the_session_is_gone(postgres: Bench) ->
 
 
 def test_timeouts_are_configured_for_an_alias_that_is_there() -> None:
-    config = Config.model_validate({"timeouts": {"defalt": {"lock_timeout": 2}}})
+    config = Config.model_validate({"databases": {"defalt": {"lock_timeout": 2}}})
     with pytest.raises(ConfigError, match="There is no database 'defalt' in DATABASES") as error:
         resolve_sets(config, ["default"])
     assert error.value.next_step == "Did you mean 'default'?"
 
 
 def test_what_is_typed_comes_before_what_is_configured(project: Project, database: TestDatabase) -> None:
-    project.configure(extra="CHRONOMIG = {'timeouts': {'default': {'lock_timeout': 60, 'retry_pause': 0.01}}}")
+    project.configure(extra="CHRONOMIG = {'databases': {'default': {'lock_timeout': 60, 'retry_pause': 0.01}}}")
     project.migration(
         "20260101000000_item",
         """("shop", migrations.CreateModel("Item", [("id", models.BigAutoField(primary_key=True))])),""",

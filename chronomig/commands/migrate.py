@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from chronomig import output
 from chronomig.collapse import Collapse
-from chronomig.commands.ghosts import Chosen, decide
+from chronomig.commands.ghosts import decide
+from chronomig.commands.questions import Consent, can_ask, danger_of, guard_data, plan_all
 from chronomig.commands.targets import wanted_from
-from chronomig.config import Ghosts, OutOfOrder, TimeoutConfig
-from chronomig.errors import ChronomigError, Refused, UsageError
+from chronomig.config import DatabaseConfig, Ghosts, Order, TimeoutConfig
+from chronomig.errors import ChronomigError, UsageError
 from chronomig.executor import Failed, Result
-from chronomig.migrator import Choices, Journey, Wanted, load_journey, migrate, plan_journey
+from chronomig.migrator import Choices, Journey, Wanted, load_journey, migrate
 from chronomig.project import Project
-from chronomig.timeouts import values_for
+
+
+class Limits(NamedTuple):
+    """What was typed in place of what is configured, see :class:`~chronomig.config.TimeoutConfig`."""
+
+    lock_timeout: float | None = None
+    statement_timeout: float | None = None
+    lock_retries: int | None = None
+
+
+NO_LIMITS = Limits()
 
 
 def run(
@@ -31,14 +43,13 @@ def run(
     collapse: Collapse = Collapse.NEVER,
     check: bool = False,
     interactive: bool = True,
-    yes: bool = False,
-    out_of_order: OutOfOrder | None = None,
+    allow_data_loss: bool = False,
+    allow_data_loss_in: Sequence[str] = (),
+    order: Order | None = None,
     stash: bool = True,
     ghosts: Ghosts | None = None,
     wait_seconds: float | None = None,
-    lock_timeout: float | None = None,
-    statement_timeout: float | None = None,
-    lock_retries: int | None = None,
+    limits: Limits = NO_LIMITS,
     json: bool = False,
     verbosity: int = 1,
 ) -> int:
@@ -51,38 +62,36 @@ def run(
     has_target = wanted is not None or any(option is not None for option in (to, before, steps))
     refuse_ghosts_with_target(ghosts, has_target)
     chosen = project.choose_databases(databases)
-    typed = {"lock_timeout": lock_timeout, "statement_timeout": statement_timeout, "lock_retries": lock_retries}
     choices = Choices(
         wanted=wanted or wanted_from(to, before, steps, chosen),
-        out_of_order=out_of_order,
+        order=order,
         fake=fake,
         stash=project.stash_limits(puts_aside=stash),
         collapse=collapse,
         wait_seconds=project.config.database_timeout if wait_seconds is None else wait_seconds,
-        timeouts={database.alias: timeouts_of(project, database.alias, typed) for database in chosen},
+        timeouts={database.alias: timeouts_of(project, database.alias, limits) for database in chosen},
         verbosity=verbosity,
         interactive=interactive,
     )
+    moves = not (show_plan or check)
+    ask = moves and not json and can_ask(interactive=interactive)
     records = [(database, database.record()) for database in chosen]
-    agreed: Chosen = {}
     if not has_target:
-        policy, may_ask = ghosts or project.config.ghosts, interactive and not (show_plan or check or json)
-        choices, agreed = decide(records, choices, policy, may_ask=may_ask)
-    journeys = [plan_journey(database, choices, record) for database, record in records]
-    for database in chosen:
-        values_for(database.connection, choices.timeouts[database.alias])  # refuses what a database does not have
-    if show_plan or check:
+        choices = decide(records, choices, ghosts or project.config.ghosts, may_ask=ask)
+    journeys, choices = plan_all(records, choices, command=typed(to, before, steps, databases), ask=ask)
+    if not moves:
         return _show(journeys, check=check, json=json)
-    for journey in journeys:
-        load_journey(journey, choices)
-    ask_about_downs(journeys, yes=yes, interactive=interactive, agreed=agreed)
+    prepared = [load_journey(journey, choices) for journey in journeys]
+    if not fake:
+        found = (danger_of(journey, steps, choices) for journey, steps in zip(journeys, prepared, strict=True))
+        guard_data([one for one in found if one], Consent(allow_data_loss, tuple(allow_data_loss_in), ask))
     return _run_as_json(journeys, choices) if json else _run(journeys, choices, quiet=verbosity == 0)
 
 
-def timeouts_of(project: Project, alias: str, typed: Mapping[str, float | None]) -> TimeoutConfig:
+def timeouts_of(project: Project, alias: str, typed: Limits) -> TimeoutConfig:
     """Return what is configured for a database, with what was typed in its place."""
-    configured = project.config.timeouts.get(alias, TimeoutConfig())
-    return configured.model_copy(update={key: value for key, value in typed.items() if value is not None})
+    configured = project.config.databases.get(alias, DatabaseConfig())
+    return configured.model_copy(update={key: value for key, value in typed._asdict().items() if value is not None})
 
 
 def refuse_fake_collapse(fake: bool, collapse: Collapse) -> None:
@@ -104,6 +113,14 @@ def _show(journeys: Sequence[Journey], *, check: bool, json: bool) -> int:
     return 3 if found else 0
 
 
+def typed(to: str | None, before: str | None, steps: int | None, databases: Sequence[str]) -> list[str]:
+    """Return the command that was given, to be typed again with another choice."""
+    targets = [("--to", to), ("--before", before), ("--steps", steps)]
+    options = [(option, str(value)) for option, value in targets if value is not None]
+    options += [("--database", alias) for alias in databases]
+    return ["chronomig", "migrate", *(part for option in options for part in option)]
+
+
 def refuse_ghosts_with_target(ghosts: Ghosts | None, has_target: bool) -> None:
     if ghosts is not None and has_target:
         raise UsageError(
@@ -111,26 +128,6 @@ def refuse_ghosts_with_target(ghosts: Ghosts | None, has_target: bool) -> None:
             cause="A target says of every migration whether it shall be applied, with or without a file.",
             next_step="Leave one of them out.",
         )
-
-
-def ask_about_downs(journeys: Sequence[Journey], *, yes: bool, interactive: bool, agreed: Chosen) -> None:
-    """Going down drops what the migrations made: it needs a yes, unless *agreed*. Raise Refused without one."""
-    downs = [
-        (journey.database, step)
-        for journey in journeys
-        for step in journey.plan.downs
-        if step.name not in agreed.get(journey.database.alias, ())
-    ]
-    if not downs or yes:
-        return
-    listed = "\n".join(f"  {database.alias}: {step.name}" for database, step in downs)
-    what = f"{output.plural(len(downs), 'migration')} would be undone, and what only they hold is dropped"
-    if interactive and sys.stdin.isatty():
-        output.say(f"{what}:\n{listed}", err=True)
-        if output.confirm("Continue?"):
-            return
-        raise Refused("Nothing was run.", cause="The question was answered with no.")
-    raise Refused(f"{what}; nothing was run.", cause=listed, next_step="Add --yes to run it.")
 
 
 def _run(journeys: Sequence[Journey], choices: Choices, *, quiet: bool) -> int:
