@@ -15,7 +15,9 @@ from chronomig.options import (
     AllowDataLossIn,
     Base,
     Before,
+    Collapsing,
     Databases,
+    Format,
     GhostPolicy,
     Json,
     LockRetries,
@@ -23,6 +25,7 @@ from chronomig.options import (
     NoInput,
     NoStash,
     OrderPolicy,
+    Prove,
     Sets,
     Settings,
     StatementTimeout,
@@ -96,10 +99,7 @@ def init(
 
 @app.command()
 def makemigrations(
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
-    ] = None,
+    sets: Sets = None,
     name: Annotated[str | None, typer.Option("--name", "-n", metavar="SLUG", help="The slug of the file.")] = None,
     empty: Annotated[bool, typer.Option("--empty", help="Write a migration without operations, to fill in.")] = False,
     check: Annotated[
@@ -139,10 +139,7 @@ def makemigrations(
 
 @app.command()
 def adopt(
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
-    ] = None,
+    sets: Sets = None,
     move: Annotated[
         bool, typer.Option("--move/--copy", help="Delete the project's own migration files once they are copied.")
     ] = False,
@@ -183,10 +180,7 @@ def migrate(
     databases: Databases = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would move, move nothing.")] = False,
     fake: Annotated[bool, typer.Option("--fake", help="Record the migrations without running them.")] = False,
-    collapse: Annotated[
-        bool,
-        typer.Option("--collapse", help="Into an empty database: run migrations several at once, reduced."),
-    ] = False,
+    collapse: Collapsing = False,
     check: Annotated[
         bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")
     ] = False,
@@ -274,16 +268,15 @@ def status(databases: Databases = None, settings: Settings = None, json: Json = 
 def check(
     base: Base = None,
     sets: Sets = None,
-    format: Annotated[
-        CheckFormat, typer.Option("--format", help="text, or annotations for GitHub.")
-    ] = CheckFormat.TEXT,
+    prove_: Prove = False,
+    format: Format = CheckFormat.TEXT,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
     """Find what should not be merged: clashes with the base, edited files, missing migrations; exit with 3."""
     from chronomig.commands import check as command
 
-    done(command.run(project(settings), base=base, sets=sets or [], format=format, json=json))
+    done(command.run(project(settings), base=base, sets=sets or [], prove=prove_, format=format, json=json))
 
 
 @app.command()
@@ -301,6 +294,23 @@ def restamp(
     from chronomig.commands import restamp as command
 
     done(command.run(project(settings), names=names or [], base=base, sets=sets or [], dry_run=dry_run, json=json))
+
+
+@app.command()
+def prove(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="By default what only this branch has, or the newest file."),
+    ] = None,
+    base: Base = None,
+    sets: Sets = None,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Apply, undo and apply migrations again on a scratch database with rows; exit with 3 when something is lost."""
+    from chronomig.commands import prove as command
+
+    done(command.run(project(settings), names=names or [], base=base, sets=sets or [], json=json))
 
 
 @app.command()
@@ -326,10 +336,7 @@ def sql(
 
 @app.command()
 def snapshot(
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
-    ] = None,
+    sets: Sets = None,
     settings: Settings = None,
     json: Json = False,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chronomig.config import Ghosts, Order
+from chronomig.config import CheckFormat, Ghosts, Order
 
 Settings = Annotated[str | None, typer.Option("--settings", metavar="MODULE", help="Django's settings module.")]
 Databases = Annotated[
@@ -88,4 +88,11 @@ StatementTimeout = Annotated[
 ]
 LockRetries = Annotated[
     int | None, typer.Option("--lock-retries", metavar="N", min=0, help="How often to try again without a lock.")
+]
+Format = Annotated[CheckFormat, typer.Option("--format", help="text, or annotations for GitHub.")]
+Prove = Annotated[
+    bool, typer.Option("--prove", help="Try on a scratch database whether what is new comes back, too; see prove.")
+]
+Collapsing = Annotated[
+    bool, typer.Option("--collapse", help="Into an empty database: run migrations several at once, reduced.")
 ]
