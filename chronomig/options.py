@@ -90,6 +90,10 @@ LockRetries = Annotated[
     int | None, typer.Option("--lock-retries", metavar="N", min=0, help="How often to try again without a lock.")
 ]
 Format = Annotated[CheckFormat, typer.Option("--format", help="text, or annotations for GitHub.")]
+Drifting = Annotated[
+    list[str] | None,
+    typer.Option("--database", metavar="ALIAS", help="Compare the schema of this database, too; see drift."),
+]
 Prove = Annotated[
     bool, typer.Option("--prove", help="Try on a scratch database whether what is new comes back, too; see prove.")
 ]
