@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import chronomig
+from chronomig import branching
 from chronomig.config import CheckFormat, StashAction
 from chronomig.corrections import accept, forget, mark
 from chronomig.options import (
@@ -16,6 +17,7 @@ from chronomig.options import (
     Base,
     Before,
     Databases,
+    Drifting,
     Format,
     GhostPolicy,
     Json,
@@ -245,6 +247,7 @@ def status(databases: Databases = None, settings: Settings = None, json: Json = 
 def check(
     base: Base = None,
     sets: Sets = None,
+    drifting: Drifting = None,
     prove_: Prove = False,
     format: Format = CheckFormat.TEXT,
     settings: Settings = None,
@@ -253,7 +256,17 @@ def check(
     """Find what should not be merged: clashes with the base, edited files, missing migrations; exit with 3."""
     from chronomig.commands import check as command
 
-    done(command.run(project(settings), base=base, sets=sets or [], prove=prove_, format=format, json=json))
+    done(
+        command.run(
+            project(settings),
+            base=base,
+            sets=sets or [],
+            databases=drifting or [],
+            prove=prove_,
+            format=format,
+            json=json,
+        )
+    )
 
 
 @app.command()
@@ -378,3 +391,5 @@ def history(databases: Databases = None, settings: Settings = None, json: Json =
 
 for correction in (accept, forget, mark):
     app.command()(correction)
+
+app.add_typer(branching.app)
