@@ -508,6 +508,27 @@ def test_whenever_a_run_is_killed_in_the_stash_every_row_comes_back(shop: Shop) 
     assert place > 20
 
 
+def test_rows_that_wait_for_code_that_fails_come_back_with_the_run_that_mends_it(shop: Shop) -> None:
+    def fail(apps: Any, editor: Any) -> None:
+        raise RuntimeError("broken")
+
+    shop.migration(ITEM)
+    name = shop.migration(migrations.RunPython(lambda apps, editor: None, migrations.RunPython.noop))
+    shop.up()
+    fill_items(shop)
+    before = shop.rows()
+    shop.down(2)
+    shop.write(name, migrations.RunPython(fail, migrations.RunPython.noop))
+    with pytest.raises(Failed):
+        shop.up()
+    assert [(one.place, one.rows) for one in shop.entries.all()] == [("shop_item", 3)]
+    shop.write(name, migrations.RunPython(lambda apps, editor: None, migrations.RunPython.noop))
+    go_on(shop)
+    shop.up()
+    assert shop.rows() == before
+    assert shop.entries.all() == []
+
+
 # -- limits ---------------------------------------------------------------------------------------------------------
 
 
