@@ -16,17 +16,21 @@ from chronomig.options import (
     AllowDataLossIn,
     Base,
     Before,
+    Collapsing,
     Databases,
     Drifting,
     Format,
     GhostPolicy,
     Json,
+    LockRetries,
+    LockTimeout,
     NoInput,
     NoStash,
     OrderPolicy,
     Prove,
     Sets,
     Settings,
+    StatementTimeout,
     Steps,
     To,
     Verbosity,
@@ -73,10 +77,7 @@ def init(
 
 @app.command()
 def makemigrations(
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
-    ] = None,
+    sets: Sets = None,
     name: Annotated[str | None, typer.Option("--name", "-n", metavar="SLUG", help="The slug of the file.")] = None,
     empty: Annotated[bool, typer.Option("--empty", help="Write a migration without operations, to fill in.")] = False,
     check: Annotated[
@@ -116,10 +117,7 @@ def makemigrations(
 
 @app.command()
 def adopt(
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
-    ] = None,
+    sets: Sets = None,
     move: Annotated[
         bool, typer.Option("--move/--copy", help="Delete the project's own migration files once they are copied.")
     ] = False,
@@ -160,10 +158,7 @@ def migrate(
     databases: Databases = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would move, move nothing.")] = False,
     fake: Annotated[bool, typer.Option("--fake", help="Record the migrations without running them.")] = False,
-    collapse: Annotated[
-        bool,
-        typer.Option("--collapse", help="Into an empty database: run migrations several at once, reduced."),
-    ] = False,
+    collapse: Collapsing = False,
     check: Annotated[
         bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")
     ] = False,
@@ -174,6 +169,9 @@ def migrate(
     no_stash: NoStash = False,
     ghosts: GhostPolicy = None,
     wait: Wait = None,
+    lock_timeout: LockTimeout = None,
+    statement_timeout: StatementTimeout = None,
+    lock_retries: LockRetries = None,
     settings: Settings = None,
     json: Json = False,
     verbosity: Verbosity = 1,
@@ -200,6 +198,7 @@ def migrate(
             stash=not no_stash,
             ghosts=ghosts,
             wait_seconds=wait,
+            limits=command.Limits(lock_timeout, statement_timeout, lock_retries),
             json=json,
             verbosity=verbosity,
         )
@@ -326,10 +325,7 @@ def sql(
 
 @app.command()
 def snapshot(
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
-    ] = None,
+    sets: Sets = None,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
