@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from chronomig.errors import GitError
+from chronomig.errors import GitError, UsageError
 from chronomig.plan import Clash, Direction
 from chronomig.project import MigrationSet
 from chronomig.timeline import Timeline
@@ -28,15 +28,16 @@ class Base:
 
 
 def find_base(trees: Trees, ref: str | None) -> Base | None:
-    """Return the base at *ref*, by default that of the clone, None where there is none; raise GitError."""
+    """Return the base at *ref*, by default that of the clone, None where there is none; raise UsageError, GitError."""
     if not trees.in_repository and ref is None:
         return None
     try:
         commit = trees.commit(ref or DEFAULT_BASE)
-    except GitError:
+    except GitError as error:
         if ref is None:
             return None
-        raise
+        hint = "Name a branch, a tag or a commit that this clone has."
+        raise UsageError(error.fact, cause=error.cause, next_step=hint) from error
     head, tip = trees.repository.head.commit, ""
     first, *others = trees.repository.parents(head) or [""]
     if first == commit and len(others) == 1:

@@ -178,6 +178,14 @@ def test_the_policy_fail_lets_nothing_older_in(repository: Repository) -> None:
     assert repository.findings() == [("order", B)]
 
 
+@pytest.mark.parametrize("ref", ["nowhere", "--evil"])
+def test_a_base_that_git_does_not_know_is_a_usage_error(repository: Repository, ref: str) -> None:
+    done = repository.project.chronomig("check", f"--base={ref}")
+    assert done.code == 2
+    assert f"{ref!r}" in done.err
+    assert "-> Name a branch, a tag or a commit that this clone has." in done.err
+
+
 def test_a_clone_without_the_common_commit_says_what_to_fetch(repository: Repository, tmp_path: Path) -> None:
     repository.on("main", B, PAGES)
     repository.on("work", C, WIDEN)
