@@ -28,7 +28,7 @@ class Base:
 
 
 def find_base(trees: Trees, ref: str | None) -> Base | None:
-    """Return the base at *ref*, by default that of the clone, None where there is none; raise UsageError, GitError."""
+    """Return the base at *ref*, by default that of the clone, or None; raise UsageError, GitError."""
     if not trees.in_repository and ref is None:
         return None
     try:
