@@ -334,6 +334,36 @@ def drift(databases: Databases = None, settings: Settings = None, json: Json = F
 
 
 @app.command()
+def squash(
+    to: Annotated[str, typer.Option("--to", metavar="TARGET", help="The last migration that is squashed.")],
+    set_name: Annotated[
+        str | None, typer.Option("--set", metavar="SET", help="The migration set, where there are several.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the text of the baseline, write nothing.")
+    ] = False,
+    no_input: NoInput = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove the squashed files without asking.")] = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Put the first migrations of a set into one baseline that leads to the same tables."""
+    from chronomig.commands import squash as command
+
+    done(
+        command.run(
+            project(settings),
+            to=to,
+            set_name=set_name,
+            dry_run=dry_run,
+            interactive=not no_input,
+            yes=yes,
+            json=json,
+        )
+    )
+
+
+@app.command()
 def history(databases: Databases = None, settings: Settings = None, json: Json = False) -> None:
     """Show every event that a database recorded."""
     from chronomig.commands import history as command

@@ -26,6 +26,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.recorder import MigrationRecorder
 
 import chronomig
+from chronomig.baselines import with_baseline
 from chronomig.errors import DatabaseError
 from chronomig.gitrepo import Head, blob_id
 from chronomig.plan import Applied, Direction, HalfDone, Record
@@ -49,6 +50,8 @@ class Kind(StrEnum):
     """Recorded as applied (up) or as reverted (down), without running anything."""
     ADOPTED = "adopted"
     """Found in django_migrations and taken over, without running anything."""
+    SQUASHED = "squashed"
+    """Stands for migrations that are applied, which the detail names; from now on in their place."""
     FAILED = "failed"
     SETTLED = "settled"
     """A run came to its end, post_migrate receivers included."""
@@ -268,6 +271,9 @@ def fold(events: Iterable[Event]) -> Record:
                 applied.pop(event.name, None)
             case Kind.STARTED:
                 half = _started(event, half)
+            case Kind.SQUASHED:
+                standing = with_baseline(tuple(applied.values()), _as_applied(event), event.detail.split("\n"))
+                applied = {one.name: one for one in standing}
             case Kind.COLLAPSING:
                 half = replace(_started(event, half), together=tuple(event.detail.split("\n")))
             case Kind.PROGRESS if half is not None:
@@ -282,7 +288,11 @@ def fold(events: Iterable[Event]) -> Record:
 
 def _put(applied: dict[str, Applied], event: Event) -> None:
     applied.pop(event.name, None)  # applied again is applied last
-    applied[event.name] = Applied(
+    applied[event.name] = _as_applied(event)
+
+
+def _as_applied(event: Event) -> Applied:
+    return Applied(
         event.name, event.sha256, event.kind.value, event.at, event.duration_ms, event.origin,
         event.blob, event.branch, event.commit,
     )  # fmt: skip

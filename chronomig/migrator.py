@@ -12,6 +12,7 @@ from django.db import Error as DatabaseFault
 
 from chronomig import collapse
 from chronomig.adoption import MisfitRefused
+from chronomig.baselines import BeforeBaselineRefused, BetweenRefused
 from chronomig.collapse import Collapse, NotEmptyRefused, tables_there
 from chronomig.config import OutOfOrder
 from chronomig.errors import Interrupted, Refused
@@ -86,9 +87,22 @@ def plan_journey(database: Database, choices: Choices, record: Record | None = N
     record = database.record() if record is None else record
     if misfits := database.adoption(record).misfits:
         raise MisfitRefused(database.alias, misfits)
-    code = database.code(record, choices.wanted(database, record))
-    adoptable = tuple(one for one in record.applied if one.how == Kind.ADOPTED and one.at is None)
+    wanted = choices.wanted(database, record)
+    refuse_around_baseline(database, record, wanted)
+    code = database.code(record, wanted)
+    adoptable = tuple(one for one in record.applied if one.at is None)
     return Journey(database, record, database.plan(record, code, choices.out_of_order), code, adoptable)
+
+
+def refuse_around_baseline(database: Database, record: Record, wanted: Collection[str] | Timeline | None) -> None:
+    """Raise what refuses a way around a baseline: the files that it stands for are gone, or would come back."""
+    if isinstance(wanted, Timeline):
+        stands = [one.name for one in record.applied if one.how == Kind.SQUASHED]
+        if lost := [name for name in stands if name not in wanted.by_name]:
+            raise BeforeBaselineRefused(database.alias, lost[0])
+        return
+    for name, baseline in database.between(record).items():
+        raise BetweenRefused(database.alias, name, baseline, record.names)
 
 
 def load_journey(journey: Journey, choices: Choices) -> list[Prepared]:

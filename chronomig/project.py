@@ -24,6 +24,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig import config as configuration
 from chronomig.adoption import Adoption, Ancestry, Needs, weigh
+from chronomig.baselines import Baseline, baselines_in, with_baseline
 from chronomig.config import Config, OutOfOrder, SetConfig
 from chronomig.errors import ConfigError, UsageError, did_you_mean
 from chronomig.folding import States
@@ -137,7 +138,24 @@ class Database:
     def record(self) -> Record:
         """Return what is applied, with what the next migrate will adopt at the head."""
         record = self.history.read()
-        return replace(record, applied=(*self.adoptable(record), *record.applied))
+        record = replace(record, applied=(*self.adoptable(record), *record.applied))
+        for name, baseline in self.standing(record).items():
+            one = Applied(name, self.set.timeline.by_name[name].sha256, Kind.SQUASHED.value)
+            record = replace(record, applied=with_baseline(record.applied, one, baseline.names))
+        return record
+
+    def standing(self, record: Record) -> Mapping[str, Baseline]:
+        """Return the baselines that the database has, though its history does not say so yet."""
+        names = frozenset(record.names)
+        found = baselines_in(entry for entry in self.set.timeline if entry.name not in names)
+        return {name: one for name, one in found.items() if all(part.is_in(names) for part in one.migrations)}
+
+    def between(self, record: Record) -> Mapping[str, Baseline]:
+        """Return the baselines of which the database has a part."""
+        have = {*record.names, *(record.half_done.names if record.half_done else ())}
+        found = baselines_in(entry for entry in self.set.timeline if entry.name not in have)
+        rows = django_applied(self.connection) if any(one.keys for one in found.values()) else set()
+        return {name: one for name, one in found.items() if one.names & have or one.keys & rows}
 
     def adoption(self, record: Record) -> Adoption:
         """Return what ``django_migrations`` has of the vendored files that the history does not have."""
@@ -155,15 +173,19 @@ class Database:
 
     def adopt(self) -> tuple[Applied, ...]:
         """Write to the history what ``django_migrations`` records of vendored migrations; runs nothing."""
-        adoptable = self.adoptable(self.history.read())
-        if adoptable:
+        record = self.history.read()
+        adoptable = self.adoptable(record)
+        standing = self.standing(replace(record, applied=(*adoptable, *record.applied)))
+        if adoptable or standing:
             self.history.ensure_table()
         files = self.set.timeline.by_name
         self.history.write_all(
             Event(Kind.ADOPTED, one.name, sha256=one.sha256, origin=one.origin, content=files[one.name].source)
             for one in adoptable
         )
-        return adoptable
+        self.history.write_all(_squashed(files[name], baseline) for name, baseline in standing.items())
+        baselines = (Applied(name, files[name].sha256, Kind.SQUASHED.value) for name in standing)
+        return (*adoptable, *baselines)
 
     def known(self, record: Record, text: str) -> Known:
         """Return what a target can refer to; the files are read only for a target with an app label."""
@@ -210,6 +232,11 @@ class Database:
         """Return the states of this database; applied migrations whose code is nowhere are left out."""
         entries = self.set.timeline.by_name if code is None else code.entries
         return self.set.states([one.name for one in record.applied if one.name in entries], entries)
+
+
+def _squashed(entry: Entry, baseline: Baseline) -> Event:
+    detail = "\n".join(sorted(baseline.names))
+    return Event(Kind.SQUASHED, entry.name, sha256=entry.sha256, detail=detail, content=entry.source)
 
 
 class Project:
