@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from chronomig.errors import LoadError, Refused
-from chronomig.plan import Applied
-from chronomig.timeline import Entry
+from chronomig.plan import Applied, Record
+from chronomig.timeline import Entry, Timeline
 
+Key = tuple[str, str]
+"""(app label, upstream name)"""
+SQUASHED = "squashed"
+"""The event that puts a baseline in the place of what it stands for."""
 PATTERN = re.compile(rb"^REPLACES\b.*?=\s*(\{.*\})", re.MULTILINE | re.DOTALL)
 
 
@@ -46,7 +50,12 @@ class Baseline:
         return frozenset(name for one in self.migrations for name in (one.name, *one.stands_for))
 
     @property
-    def keys(self) -> frozenset[tuple[str, str]]:
+    def detail(self) -> str:
+        """The names, as an event holds them."""
+        return "\n".join(sorted(self.names))
+
+    @property
+    def keys(self) -> frozenset[Key]:
         """(app label, upstream name) of all that was vendored."""
         pairs = (text.partition(".") for one in self.migrations for text in one.origins)
         return frozenset((app, name) for app, _, name in pairs)
@@ -73,6 +82,33 @@ def baselines_in(entries: Iterable[Entry]) -> dict[str, Baseline]:
     """Return name -> baseline for those among *entries*."""
     found = ((entry.name, read_baseline(entry)) for entry in entries)
     return {name: one for name, one in found if one is not None}
+
+
+def standing(entries: Iterable[Entry], names: Collection[str]) -> dict[str, Baseline]:
+    """Return the baselines that a database with *names* has, though its history does not say so yet."""
+    found = baselines_in(entry for entry in entries if entry.name not in names)
+    return {name: one for name, one in found.items() if all(part.is_in(names) for part in one.migrations)}
+
+
+def as_applied(entry: Entry) -> Applied:
+    return Applied(entry.name, entry.sha256, SQUASHED)
+
+
+def with_standing(record: Record, timeline: Timeline) -> Record:
+    """Return *record* with baselines in the place of what they stand for."""
+    for name, baseline in standing(timeline, record.names).items():
+        one = as_applied(timeline.by_name[name])
+        record = replace(record, applied=with_baseline(record.applied, one, baseline.names))
+    return record
+
+
+def between(
+    entries: Iterable[Entry], have: Collection[str], rows: Callable[[], Collection[Key]]
+) -> dict[str, Baseline]:
+    """Return the baselines of which a database has a part; *rows* gives what ``django_migrations`` records."""
+    found = baselines_in(entry for entry in entries if entry.name not in have)
+    recorded = set(rows()) if any(one.keys for one in found.values()) else set()
+    return {name: one for name, one in found.items() if one.names & set(have) or one.keys & recorded}
 
 
 def with_baseline(applied: Sequence[Applied], standing: Applied, names: Collection[str]) -> tuple[Applied, ...]:

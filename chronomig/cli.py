@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import gc
-import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import chronomig
-from chronomig.config import StashAction
-from chronomig.errors import ChronomigError
-from chronomig.options import Before, Databases, GhostPolicy, Json, NoInput, Order, Settings, Steps, To, Verbosity
+from chronomig.config import CheckFormat, StashAction
+from chronomig.options import (
+    AllowDataLoss,
+    AllowDataLossIn,
+    Base,
+    Before,
+    CheckOnly,
+    Collapsing,
+    Databases,
+    DryRun,
+    Format,
+    GhostPolicy,
+    Json,
+    MoveNothing,
+    NoInput,
+    NoStash,
+    NoVendor,
+    OneSet,
+    OrderPolicy,
+    Prove,
+    Sets,
+    Settings,
+    SquashTo,
+    SquashYes,
+    Steps,
+    To,
+    Update,
+    Verbosity,
+    Version,
+    Wait,
+)
 
 if TYPE_CHECKING:
     from chronomig.project import Project
@@ -51,18 +75,9 @@ def done(code: int) -> None:
     raise typer.Exit(code)
 
 
-def show_version(value: bool) -> None:
-    if value:
-        typer.echo(f"chronomig {chronomig.__version__}")
-        raise typer.Exit
-
-
 @app.callback()
 def main(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit."),
-    ] = False,
+    version: Version = False,
 ) -> None:
     """Project-level, timestamp-ordered migrations for Django."""
 
@@ -80,23 +95,14 @@ def init(
 
 @app.command()
 def makemigrations(
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
-    ] = None,
+    sets: Sets = None,
     name: Annotated[str | None, typer.Option("--name", "-n", metavar="SLUG", help="The slug of the file.")] = None,
     empty: Annotated[bool, typer.Option("--empty", help="Write a migration without operations, to fill in.")] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit with 3 when something would be written.")
-    ] = False,
+    check: CheckOnly = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the files, write nothing.")] = False,
     no_input: NoInput = False,
-    no_vendor: Annotated[
-        bool, typer.Option("--no-vendor", help="Do not vendor migrations of reusable apps.")
-    ] = False,
-    update: Annotated[
-        bool, typer.Option("--update", help="Rewrite the newest file, if it is applied nowhere.")
-    ] = False,
+    no_vendor: NoVendor = False,
+    update: Update = False,
     settings: Settings = None,
     json: Json = False,
     verbosity: Verbosity = 1,
@@ -123,10 +129,7 @@ def makemigrations(
 
 @app.command()
 def adopt(
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
-    ] = None,
+    sets: Sets = None,
     move: Annotated[
         bool, typer.Option("--move/--copy", help="Delete the project's own migration files once they are copied.")
     ] = False,
@@ -167,26 +170,15 @@ def migrate(
     databases: Databases = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would move, move nothing.")] = False,
     fake: Annotated[bool, typer.Option("--fake", help="Record the migrations without running them.")] = False,
-    collapse: Annotated[
-        bool,
-        typer.Option("--collapse", help="Into an empty database: run migrations several at once, reduced."),
-    ] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")
-    ] = False,
+    collapse: Collapsing = False,
+    check: MoveNothing = False,
     no_input: NoInput = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo migrations without asking.")] = False,
-    out_of_order: Order = None,
-    no_stash: Annotated[
-        bool, typer.Option("--no-stash", help="Let the rows that are dropped go, do not put them into the stash.")
-    ] = False,
+    allow_data_loss: AllowDataLoss = False,
+    allow_data_loss_in: AllowDataLossIn = None,
+    order: OrderPolicy = None,
+    no_stash: NoStash = False,
     ghosts: GhostPolicy = None,
-    wait: Annotated[
-        float | None,
-        typer.Option(
-            "--wait", metavar="SECONDS", min=0, help="How long to wait for another process; 0 is without end."
-        ),
-    ] = None,
+    wait: Wait = None,
     settings: Settings = None,
     json: Json = False,
     verbosity: Verbosity = 1,
@@ -207,8 +199,9 @@ def migrate(
             collapse=Collapse.INSIST if collapse else Collapse.NEVER,
             check=check,
             interactive=not no_input,
-            yes=yes,
-            out_of_order=out_of_order,
+            allow_data_loss=allow_data_loss,
+            allow_data_loss_in=allow_data_loss_in or [],
+            order=order,
             stash=not no_stash,
             ghosts=ghosts,
             wait_seconds=wait,
@@ -224,7 +217,7 @@ def plan(
     before: Before = None,
     steps: Steps = None,
     databases: Databases = None,
-    out_of_order: Order = None,
+    order: OrderPolicy = None,
     ghosts: GhostPolicy = None,
     settings: Settings = None,
     json: Json = False,
@@ -239,7 +232,7 @@ def plan(
             to=to,
             before=before,
             steps=steps,
-            out_of_order=out_of_order,
+            order=order,
             ghosts=ghosts,
             show_plan=True,
             json=json,
@@ -253,6 +246,55 @@ def status(databases: Databases = None, settings: Settings = None, json: Json = 
     from chronomig.commands import status as command
 
     done(command.run(project(settings), databases=databases or [], json=json))
+
+
+@app.command()
+def check(
+    base: Base = None,
+    sets: Sets = None,
+    prove_: Prove = False,
+    format: Format = CheckFormat.TEXT,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Find what should not be merged: clashes with the base, edited files, missing migrations; exit with 3."""
+    from chronomig.commands import check as command
+
+    done(command.run(project(settings), base=base, sets=sets or [], prove=prove_, format=format, json=json))
+
+
+@app.command()
+def restamp(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="By default all that only this branch has.")
+    ] = None,
+    base: Base = None,
+    sets: Sets = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be renamed.")] = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Give migrations newer stamps, behind those of the base; refuse what a database or the base has."""
+    from chronomig.commands import restamp as command
+
+    done(command.run(project(settings), names=names or [], base=base, sets=sets or [], dry_run=dry_run, json=json))
+
+
+@app.command()
+def prove(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="By default what only this branch has, or the newest file."),
+    ] = None,
+    base: Base = None,
+    sets: Sets = None,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Apply, undo and apply migrations again on a scratch database with rows; exit with 3 when something is lost."""
+    from chronomig.commands import prove as command
+
+    done(command.run(project(settings), names=names or [], base=base, sets=sets or [], json=json))
 
 
 @app.command()
@@ -278,10 +320,7 @@ def sql(
 
 @app.command()
 def snapshot(
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
-    ] = None,
+    sets: Sets = None,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
@@ -335,32 +374,19 @@ def drift(databases: Databases = None, settings: Settings = None, json: Json = F
 
 @app.command()
 def squash(
-    to: Annotated[str, typer.Option("--to", metavar="TARGET", help="The last migration that is squashed.")],
-    set_name: Annotated[
-        str | None, typer.Option("--set", metavar="SET", help="The migration set, where there are several.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the text of the baseline, write nothing.")
-    ] = False,
+    to: SquashTo,
+    set_name: OneSet = None,
+    dry_run: DryRun = False,
     no_input: NoInput = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove the squashed files without asking.")] = False,
+    yes: SquashYes = False,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
     """Put the first migrations of a set into one baseline that leads to the same tables."""
     from chronomig.commands import squash as command
 
-    done(
-        command.run(
-            project(settings),
-            to=to,
-            set_name=set_name,
-            dry_run=dry_run,
-            interactive=not no_input,
-            yes=yes,
-            json=json,
-        )
-    )
+    opened, asks = project(settings), not no_input
+    done(command.run(opened, to=to, set_name=set_name, dry_run=dry_run, interactive=asks, yes=yes, json=json))
 
 
 @app.command()
@@ -369,44 +395,3 @@ def history(databases: Databases = None, settings: Settings = None, json: Json =
     from chronomig.commands import history as command
 
     done(command.run(project(settings), databases=databases or [], json=json))
-
-
-def handle_errors(run: Callable[[], object]) -> int:
-    """Run the command line and return its exit code: one handler for all errors."""
-    try:
-        run()
-    except ChronomigError as error:
-        report(error)
-        return error.exit_code
-    except KeyboardInterrupt:
-        typer.echo("Stopped.", err=True)
-        return 130
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
-    except Exception:
-        traceback.print_exc()
-        typer.echo(versions(), err=True)
-        return 1
-    return 0
-
-
-def report(error: ChronomigError) -> None:
-    """Tell a person on stderr, and a machine, when it asked for JSON, on stdout."""
-    from chronomig import output
-
-    if "--json" in sys.argv:
-        output.say_json("error", error=output.error_as_json(error))
-    output.say_error(error)
-
-
-def versions() -> str:
-    """Return what a report of an unexpected error needs."""
-    import platform
-
-    import django
-
-    return (
-        "This is a mistake in chronomig. Please report it with the lines above and: "
-        f"chronomig {chronomig.__version__}, Django {django.__version__}, Python {platform.python_version()}, "
-        f"{platform.system()}."
-    )

@@ -93,6 +93,8 @@ class Path(Generic[Change]):
         self.changes.append(change)
         self._near = {len(self.changes): state}
         if len(self.changes) % self._stretch == 0:
+            for kept in self._kept.values():
+                kept.forget_rendered()
             self._kept[len(self.changes)] = state
 
     def checkpoint(self) -> tuple[int, ProjectState]:
@@ -132,6 +134,10 @@ class States:
     @property
     def current(self) -> ProjectState:
         return self._path.at(len(self._path.changes))
+
+    def before(self, name: str) -> ProjectState:
+        """Return the state in which *name* was applied."""
+        return self._path.at(self._path.changes.index(name))
 
     def without(self, name: str) -> ProjectState:
         """Return the state of all but *name*, and keep it so: *name* is what moves now."""

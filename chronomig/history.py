@@ -26,10 +26,11 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.recorder import MigrationRecorder
 
 import chronomig
-from chronomig.baselines import with_baseline
+from chronomig.baselines import SQUASHED, Baseline, with_baseline
 from chronomig.errors import DatabaseError
 from chronomig.gitrepo import Head, blob_id
 from chronomig.plan import Applied, Direction, HalfDone, Record
+from chronomig.timeline import Entry
 
 TABLE = "chronomig_history"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -50,7 +51,7 @@ class Kind(StrEnum):
     """Recorded as applied (up) or as reverted (down), without running anything."""
     ADOPTED = "adopted"
     """Found in django_migrations and taken over, without running anything."""
-    SQUASHED = "squashed"
+    SQUASHED = SQUASHED
     """Stands for migrations that are applied, which the detail names; from now on in their place."""
     FAILED = "failed"
     SETTLED = "settled"
@@ -81,6 +82,14 @@ class Event:
     """What git calls the bytes of the migration."""
     content: bytes = b""
     """The bytes themselves; of them only hashes are recorded."""
+
+
+def taking_over(one: Applied, entry: Entry, baseline: Baseline | None) -> Event:
+    """Return the event that says of a file that the database has it, without running anything."""
+    detail = baseline.detail if baseline else ""
+    return Event(
+        Kind(one.how), one.name, sha256=one.sha256, origin=one.origin, detail=detail, content=entry.source
+    )  # fmt: skip
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,14 +12,14 @@ from django.db import Error as DatabaseFault
 
 from chronomig import collapse
 from chronomig.adoption import MisfitRefused
-from chronomig.baselines import BeforeBaselineRefused, BetweenRefused
+from chronomig.baselines import BeforeBaselineRefused, BetweenRefused, between
 from chronomig.collapse import Collapse, NotEmptyRefused, tables_there
-from chronomig.config import OutOfOrder
+from chronomig.config import Order
 from chronomig.errors import Interrupted, Refused
 from chronomig.executor import Executor, Result, Watcher
 from chronomig.folding import States
 from chronomig.gitrepo import Head
-from chronomig.history import Event, Kind, unreachable
+from chronomig.history import Event, Kind, django_applied, unreachable
 from chronomig.interrupts import stopping_at_an_edge
 from chronomig.lock import Holder, locked
 from chronomig.permissions import changed_apps, incomplete_apps
@@ -71,7 +71,9 @@ class Choices:
     """What was chosen for a run, the same for all its databases."""
 
     wanted: Wanted = field(default=lambda database, record: None)
-    out_of_order: OutOfOrder | None = None
+    order: Order | None = None
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    """What was chosen for single databases, by alias."""
     fake: bool = False
     stash: Limits | None = None
     """What the stash takes of the rows that a rollback drops; None leaves the stash alone."""
@@ -91,7 +93,8 @@ def plan_journey(database: Database, choices: Choices, record: Record | None = N
     refuse_around_baseline(database, record, wanted)
     code = database.code(record, wanted)
     adoptable = tuple(one for one in record.applied if one.at is None)
-    return Journey(database, record, database.plan(record, code, choices.out_of_order), code, adoptable)
+    order = choices.orders.get(database.alias, choices.order)
+    return Journey(database, record, database.plan(record, code, order), code, adoptable)
 
 
 def refuse_around_baseline(database: Database, record: Record, wanted: Collection[str] | Timeline | None) -> None:
@@ -101,7 +104,9 @@ def refuse_around_baseline(database: Database, record: Record, wanted: Collectio
         if lost := [name for name in stands if name not in wanted.by_name]:
             raise BeforeBaselineRefused(database.alias, lost[0])
         return
-    for name, baseline in database.between(record).items():
+    have = {*record.names, *(record.half_done.names if record.half_done else ())}
+    rows = partial(django_applied, database.connection)
+    for name, baseline in between(database.set.timeline, have, rows).items():
         raise BetweenRefused(database.alias, name, baseline, record.names)
 
 

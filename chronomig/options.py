@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from chronomig.config import Ghosts, OutOfOrder
+import chronomig
+from chronomig.config import CheckFormat, Ghosts, Order
 
 Settings = Annotated[str | None, typer.Option("--settings", metavar="MODULE", help="Django's settings module.")]
 Databases = Annotated[
@@ -31,12 +32,35 @@ Before = Annotated[
 Steps = Annotated[
     int | None, typer.Option("--steps", metavar="N", help="N migrations further, or back when N is negative.")
 ]
-Order = Annotated[
-    OutOfOrder | None,
+OrderPolicy = Annotated[
+    Order | None,
     typer.Option(
-        "--out-of-order",
+        "--order",
         help="What to do with a pending migration that is older than an applied one.",
         show_default=False,
+    ),
+]
+
+Base = Annotated[
+    str | None,
+    typer.Option("--base", metavar="REF", help="The branch to merge into; by default origin/HEAD."),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
+]
+AllowDataLoss = Annotated[
+    bool,
+    typer.Option(
+        "--allow-data-loss", "--yes", "-y", help="Destroy data without asking, but for protected databases."
+    ),
+]
+AllowDataLossIn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-data-loss-in",
+        metavar="ALIAS",
+        help="Destroy data in this database without asking, also when it is protected; can be repeated.",
     ),
 ]
 
@@ -47,4 +71,41 @@ GhostPolicy = Annotated[
         help="What to do about migrations that are applied, but not in the tree; ask on a terminal, else keep.",
         show_default=False,
     ),
+]
+NoStash = Annotated[
+    bool, typer.Option("--no-stash", help="Let the rows that are dropped go, do not put them into the stash.")
+]
+Wait = Annotated[
+    float | None,
+    typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for another process; 0 is without end."),
+]
+Format = Annotated[CheckFormat, typer.Option("--format", help="text, or annotations for GitHub.")]
+Prove = Annotated[
+    bool, typer.Option("--prove", help="Try on a scratch database whether what is new comes back, too; see prove.")
+]
+Collapsing = Annotated[
+    bool, typer.Option("--collapse", help="Into an empty database: run migrations several at once, reduced.")
+]
+SquashTo = Annotated[str, typer.Option("--to", metavar="TARGET", help="The last migration that is squashed.")]
+OneSet = Annotated[
+    str | None, typer.Option("--set", metavar="SET", help="The migration set, where there are several.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be written, write nothing.")]
+SquashYes = Annotated[bool, typer.Option("--yes", "-y", help="Remove the squashed files without asking.")]
+CheckOnly = Annotated[
+    bool, typer.Option("--check", help="Write nothing; exit with 3 when something would be written.")
+]
+MoveNothing = Annotated[bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")]
+NoVendor = Annotated[bool, typer.Option("--no-vendor", help="Do not vendor migrations of reusable apps.")]
+Update = Annotated[bool, typer.Option("--update", help="Rewrite the newest file, if it is applied nowhere.")]
+
+
+def show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"chronomig {chronomig.__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
 ]

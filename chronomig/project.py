@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import django
@@ -24,11 +25,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig import config as configuration
 from chronomig.adoption import Adoption, Ancestry, Needs, weigh
-from chronomig.baselines import Baseline, baselines_in, with_baseline
-from chronomig.config import Config, OutOfOrder, SetConfig
-from chronomig.errors import ConfigError, UsageError, did_you_mean
+from chronomig.baselines import as_applied, standing, with_standing
+from chronomig.config import Config, DatabaseConfig, Order, SetConfig
+from chronomig.errors import ConfigError, GitError, UsageError, did_you_mean
 from chronomig.folding import States
-from chronomig.history import Event, History, Kind, django_applied
+from chronomig.history import History, Kind, django_applied, taking_over
 from chronomig.loading import (
     Key,
     Loaded,
@@ -40,7 +41,7 @@ from chronomig.loading import (
     put_on_path,
     read_origin,
 )
-from chronomig.plan import Applied, Plan, Record, plan
+from chronomig.plan import Applied, Clash, Judge, Plan, Record, plan
 from chronomig.snapshots import Snapshots
 from chronomig.sources import Code, Shelf, edited
 from chronomig.stash import Entries, Limits, can_stash
@@ -99,6 +100,29 @@ class MigrationSet:
         stored = self.snapshots.known(self.contents(names, there)) if self.config.snapshots else {}
         return States(names, lambda name: self.loader.load(there[name]), stored)
 
+    def judge(self, entries: Mapping[str, Entry]) -> Judge:
+        """Return what judges a clash in the order by what the operations do; *entries* have the code."""
+
+        def judge(clashes: Sequence[Clash], settled: Sequence[str], ups: Sequence[str]) -> Sequence[Clash]:
+            from chronomig.order import OrderJudge  # imported by who has something out of order
+
+            load = self.loader.load
+            states = partial(self.states, entries=entries)
+            return OrderJudge(
+                lambda name: load(entries[name]), states, entries.keys(), lambda name: self.where(entries[name])
+            )(clashes, settled, ups)
+
+        return judge
+
+    def where(self, entry: Entry) -> str:
+        """Name the file of a migration for a person, with who committed it last where git knows."""
+        here = Path.cwd()
+        found = [str(entry.path.relative_to(here) if entry.path.is_relative_to(here) else entry.path)]
+        with suppress(GitError):
+            if self.trees.in_repository and (change := self.trees.repository.last_change(entry.path)):
+                found += [change.author, change.commit[:10]]
+        return ", ".join(found)
+
     @cached_property
     def origins(self) -> Mapping[Key, str]:
         """(app label, upstream name) -> name, of every vendored file."""
@@ -114,9 +138,10 @@ class MigrationSet:
 class Database:
     """One alias: its connection, its history, and the set that it uses."""
 
-    def __init__(self, alias: str, migration_set: MigrationSet) -> None:
+    def __init__(self, alias: str, migration_set: MigrationSet, config: DatabaseConfig) -> None:
         self.alias = alias
         self.set = migration_set
+        self.config = config
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
@@ -139,23 +164,7 @@ class Database:
         """Return what is applied, with what the next migrate will adopt at the head."""
         record = self.history.read()
         record = replace(record, applied=(*self.adoptable(record), *record.applied))
-        for name, baseline in self.standing(record).items():
-            one = Applied(name, self.set.timeline.by_name[name].sha256, Kind.SQUASHED.value)
-            record = replace(record, applied=with_baseline(record.applied, one, baseline.names))
-        return record
-
-    def standing(self, record: Record) -> Mapping[str, Baseline]:
-        """Return the baselines that the database has, though its history does not say so yet."""
-        names = frozenset(record.names)
-        found = baselines_in(entry for entry in self.set.timeline if entry.name not in names)
-        return {name: one for name, one in found.items() if all(part.is_in(names) for part in one.migrations)}
-
-    def between(self, record: Record) -> Mapping[str, Baseline]:
-        """Return the baselines of which the database has a part."""
-        have = {*record.names, *(record.half_done.names if record.half_done else ())}
-        found = baselines_in(entry for entry in self.set.timeline if entry.name not in have)
-        rows = django_applied(self.connection) if any(one.keys for one in found.values()) else set()
-        return {name: one for name, one in found.items() if one.names & have or one.keys & rows}
+        return with_standing(record, self.set.timeline)
 
     def adoption(self, record: Record) -> Adoption:
         """Return what ``django_migrations`` has of the vendored files that the history does not have."""
@@ -173,19 +182,14 @@ class Database:
 
     def adopt(self) -> tuple[Applied, ...]:
         """Write to the history what ``django_migrations`` records of vendored migrations; runs nothing."""
-        record = self.history.read()
+        record, files = self.history.read(), self.set.timeline.by_name
         adoptable = self.adoptable(record)
-        standing = self.standing(replace(record, applied=(*adoptable, *record.applied)))
-        if adoptable or standing:
+        stands = standing(self.set.timeline, {one.name for one in (*adoptable, *record.applied)})
+        taken = (*adoptable, *(as_applied(files[name]) for name in stands))
+        if taken:
             self.history.ensure_table()
-        files = self.set.timeline.by_name
-        self.history.write_all(
-            Event(Kind.ADOPTED, one.name, sha256=one.sha256, origin=one.origin, content=files[one.name].source)
-            for one in adoptable
-        )
-        self.history.write_all(_squashed(files[name], baseline) for name, baseline in standing.items())
-        baselines = (Applied(name, files[name].sha256, Kind.SQUASHED.value) for name in standing)
-        return (*adoptable, *baselines)
+        self.history.write_all(taking_over(one, files[one.name], stands.get(one.name)) for one in taken)
+        return taken
 
     def known(self, record: Record, text: str) -> Known:
         """Return what a target can refer to; the files are read only for a target with an app label."""
@@ -200,14 +204,16 @@ class Database:
         everything = (*files.names, *record.names, *half)
         return Code(files, files, record, frozenset(everything if wanted is None else wanted), self.set.shelf)
 
-    def plan(self, record: Record, code: Code, out_of_order: OutOfOrder | None = None) -> Plan:
-        """Plan the way to what *code* was collected for."""
+    def plan(self, record: Record, code: Code, order: Order | None = None) -> Plan:
+        """Plan the way to what *code* was collected for; *order* comes before the policy of the set."""
+        order = order or self.set.config.order
         return plan(
             code.target.names,
             record,
             code.wanted,
-            out_of_order=out_of_order or self.set.config.out_of_order,
-            edited=code.edited,
+            order=order,
+            judge=self.set.judge(code.entries),
+            edited=self.edited(record.applied) if order is Order.REWIND else code.edited,
             elsewhere=code.elsewhere,
             unrelated=self.unrelated(record, code),
         )
@@ -234,11 +240,6 @@ class Database:
         return self.set.states([one.name for one in record.applied if one.name in entries], entries)
 
 
-def _squashed(entry: Entry, baseline: Baseline) -> Event:
-    detail = "\n".join(sorted(baseline.names))
-    return Event(Kind.SQUASHED, entry.name, sha256=entry.sha256, detail=detail, content=entry.source)
-
-
 class Project:
     """A Django project and its migrations."""
 
@@ -263,7 +264,12 @@ class Project:
     @cached_property
     def databases(self) -> Mapping[str, Database]:
         """Every managed database by alias."""
-        found = {alias: Database(alias, one) for one in self.sets.values() for alias in one.aliases}
+        configured, default = self.config.databases, DatabaseConfig()
+        found = {
+            alias: Database(alias, one, configured.get(alias, default))
+            for one in self.sets.values()
+            for alias in one.aliases
+        }
         return {alias: found[alias] for alias in real_aliases() if alias in found}
 
     def choose_databases(self, aliases: Sequence[str]) -> list[Database]:

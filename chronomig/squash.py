@@ -87,8 +87,8 @@ def is_needless(operation: Operation) -> bool:
 def problems_of(operation: Operation, loaded: Loaded) -> Iterator[str]:
     """Yield why an operation cannot be written into another file."""
     if type(operation) is ops.RunPython:
-        codes: list[Any] = [one for one in (operation.code, operation.reverse_code) if one is not None]
-        for code in codes:
+        codes: list[Any] = [operation.code, operation.reverse_code]
+        for code in (one for one in codes if one is not None):
             if is_of_file(code, loaded) and place_of(code, code.__globals__) is None:
                 yield f"the name {code.__name__!r} does not lead to its code"
         if operation.hints:
@@ -108,8 +108,9 @@ def is_of_file(code: Any, loaded: Loaded) -> bool:
 
 def place_of(code: Any, names: Mapping[str, Any]) -> str | None:
     """Return how a function is found among the names of its file, those that a baseline keeps for others included."""
-    if names.get(code.__name__) is code:
-        return f'["{code.__name__}"]'
+    own: str = code.__name__
+    if names.get(own) is code:
+        return f'["{own}"]'
     for name, kept_names in names.items():
         if name.startswith("code_") and isinstance(kept_names, dict):
             inner = place_of(code, kept_names)
