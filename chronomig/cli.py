@@ -1,14 +1,14 @@
-"""typer: options, help, and the one error handler. Django is imported when a command runs, not before."""
+"""typer: the commands and their help. Django is imported when a command runs, not before."""
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from chronomig.config import CheckFormat, StashAction
+from chronomig.corrections import accept, forget, mark
 from chronomig.options import (
     AllowDataLoss,
     AllowDataLossIn,
@@ -39,9 +39,7 @@ from chronomig.options import (
     Version,
     Wait,
 )
-
-if TYPE_CHECKING:
-    from chronomig.project import Project
+from chronomig.shell import done, project
 
 app = typer.Typer(
     name="chronomig",
@@ -51,28 +49,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def project(settings: str | None) -> Project:
-    """Open the project; what was imported until here stays, so that the collector need not look at it again."""
-    from chronomig.project import open_project
-
-    opened = open_project(settings_module=settings)
-    deactivate_translations()
-    gc.freeze()
-    gc.enable()
-    return opened
-
-
-def deactivate_translations() -> None:
-    """As Django's migrate and makemigrations do: what a migration or a receiver writes is in no user's language."""
-    from django.utils import translation
-
-    translation.deactivate_all()
-
-
-def done(code: int) -> None:
-    raise typer.Exit(code)
 
 
 @app.callback()
@@ -395,3 +371,7 @@ def history(databases: Databases = None, settings: Settings = None, json: Json =
     from chronomig.commands import history as command
 
     done(command.run(project(settings), databases=databases or [], json=json))
+
+
+for correction in (accept, forget, mark):
+    app.command()(correction)

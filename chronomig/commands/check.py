@@ -37,7 +37,7 @@ def run(
 
 
 def say(found: Sequence[Finding], base: Base | None) -> None:
-    against = f"against {base.ref} ({base.commit[:10]})" if base else "against no base"
+    against = f"against {base.ref} ({base.commit[:10]})" if base else "against no base (name one with --base)"
     for one in found:
         output.say(f"{one.check}: {shown(one.path)}: {one.message}")
         for line in one.details:
