@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from chronomig import branching
 from chronomig.config import CheckFormat, StashAction
 from chronomig.corrections import accept, forget, mark
 from chronomig.options import (
@@ -17,6 +18,7 @@ from chronomig.options import (
     CheckOnly,
     Collapsing,
     Databases,
+    Drifting,
     DryRun,
     Format,
     GhostPolicy,
@@ -228,6 +230,7 @@ def status(databases: Databases = None, settings: Settings = None, json: Json = 
 def check(
     base: Base = None,
     sets: Sets = None,
+    drifting: Drifting = None,
     prove_: Prove = False,
     format: Format = CheckFormat.TEXT,
     settings: Settings = None,
@@ -236,7 +239,17 @@ def check(
     """Find what should not be merged: clashes with the base, edited files, missing migrations; exit with 3."""
     from chronomig.commands import check as command
 
-    done(command.run(project(settings), base=base, sets=sets or [], prove=prove_, format=format, json=json))
+    done(
+        command.run(
+            project(settings),
+            base=base,
+            sets=sets or [],
+            databases=drifting or [],
+            prove=prove_,
+            format=format,
+            json=json,
+        )
+    )
 
 
 @app.command()
@@ -375,3 +388,5 @@ def history(databases: Databases = None, settings: Settings = None, json: Json =
 
 for correction in (accept, forget, mark):
     app.command()(correction)
+
+app.add_typer(branching.app)

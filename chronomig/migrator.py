@@ -27,13 +27,13 @@ from chronomig.plan import Applied, Plan, Record, Step
 from chronomig.preparing import Prepared, prepare
 from chronomig.project import Database
 from chronomig.signals import send_post_migrate, send_pre_migrate
-from chronomig.sources import Code
+from chronomig.sources import Aim, Code
 from chronomig.stash import Limits
 from chronomig.stashing import keeper_for, tidy
 from chronomig.state import ProjectState, is_opaque
 from chronomig.timeline import Timeline
 
-Wanted = Callable[[Database, Record], Collection[str] | Timeline | None]
+Wanted = Callable[[Database, Record], Collection[str] | Timeline | Aim | None]
 """What a database shall have: names of its timeline, all of another timeline, or (None) everything with a file."""
 
 
