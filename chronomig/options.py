@@ -79,6 +79,17 @@ Wait = Annotated[
     float | None,
     typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for another process; 0 is without end."),
 ]
+LockTimeout = Annotated[
+    float | None,
+    typer.Option("--lock-timeout", metavar="SECONDS", min=0.001, help="How long a statement waits for a lock."),
+]
+StatementTimeout = Annotated[
+    float | None,
+    typer.Option("--statement-timeout", metavar="SECONDS", min=0.001, help="How long a statement may take."),
+]
+LockRetries = Annotated[
+    int | None, typer.Option("--lock-retries", metavar="N", min=0, help="How often to try again without a lock.")
+]
 Format = Annotated[CheckFormat, typer.Option("--format", help="text, or annotations for GitHub.")]
 Drifting = Annotated[
     list[str] | None,
