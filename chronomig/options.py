@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import chronomig
 from chronomig.config import CheckFormat, Ghosts, Order
 
 Settings = Annotated[str | None, typer.Option("--settings", metavar="MODULE", help="Django's settings module.")]
@@ -78,6 +79,17 @@ Wait = Annotated[
     float | None,
     typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for another process; 0 is without end."),
 ]
+LockTimeout = Annotated[
+    float | None,
+    typer.Option("--lock-timeout", metavar="SECONDS", min=0.001, help="How long a statement waits for a lock."),
+]
+StatementTimeout = Annotated[
+    float | None,
+    typer.Option("--statement-timeout", metavar="SECONDS", min=0.001, help="How long a statement may take."),
+]
+LockRetries = Annotated[
+    int | None, typer.Option("--lock-retries", metavar="N", min=0, help="How often to try again without a lock.")
+]
 Format = Annotated[CheckFormat, typer.Option("--format", help="text, or annotations for GitHub.")]
 Drifting = Annotated[
     list[str] | None,
@@ -85,4 +97,30 @@ Drifting = Annotated[
 ]
 Prove = Annotated[
     bool, typer.Option("--prove", help="Try on a scratch database whether what is new comes back, too; see prove.")
+]
+Collapsing = Annotated[
+    bool, typer.Option("--collapse", help="Into an empty database: run migrations several at once, reduced.")
+]
+SquashTo = Annotated[str, typer.Option("--to", metavar="TARGET", help="The last migration that is squashed.")]
+OneSet = Annotated[
+    str | None, typer.Option("--set", metavar="SET", help="The migration set, where there are several.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be written, write nothing.")]
+SquashYes = Annotated[bool, typer.Option("--yes", "-y", help="Remove the squashed files without asking.")]
+CheckOnly = Annotated[
+    bool, typer.Option("--check", help="Write nothing; exit with 3 when something would be written.")
+]
+MoveNothing = Annotated[bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")]
+NoVendor = Annotated[bool, typer.Option("--no-vendor", help="Do not vendor migrations of reusable apps.")]
+Update = Annotated[bool, typer.Option("--update", help="Rewrite the newest file, if it is applied nowhere.")]
+
+
+def show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"chronomig {chronomig.__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
 ]

@@ -198,6 +198,9 @@ class PlainReporter:
     def rows_touched(self, count: int) -> None:
         """Plain output tells results only."""
 
+    def retrying(self, step: Step, problem: str, pause: float, number: int, total: int) -> None:
+        say(f"{step.name}: {problem}; try {number} of {total} in {pause:g} s", err=True)
+
     def close(self) -> None:
         """Nothing is open."""
 
@@ -303,7 +306,7 @@ def say_events(database: Database, events: Sequence[Event]) -> None:
 def in_a_line(event: Event) -> str:
     """Return the detail of an event in one line; of migrations that began together, the first and the last."""
     lines = event.detail.split("\n")
-    if event.kind == "collapsing":
+    if event.kind in ("collapsing", "squashed"):
         return f"{plural(len(lines), 'migration')}, from {lines[0]} to {lines[-1]}"
     return " ".join(lines)
 
