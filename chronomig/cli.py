@@ -322,6 +322,32 @@ def snapshot(
 
 
 @app.command()
+def freeze(
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
+    ] = None,
+    without_code: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--without-code",
+            metavar="NAME",
+            help="A migration whose code is left out where what it needs is gone; can be repeated.",
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit with 3 when something is not recorded.")
+    ] = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Record what migrations use of other packages, so that the timeline outlives them."""
+    from chronomig.commands import freeze as command
+
+    done(command.run(project(settings), sets=sets or [], without_code=without_code or [], check=check, json=json))
+
+
+@app.command()
 def history(databases: Databases = None, settings: Settings = None, json: Json = False) -> None:
     """Show every event that a database recorded."""
     from chronomig.commands import history as command

@@ -27,6 +27,7 @@ from chronomig.adoption import Adoption, Ancestry, Needs, weigh
 from chronomig.config import Config, OutOfOrder, SetConfig
 from chronomig.errors import ConfigError, UsageError, did_you_mean
 from chronomig.folding import States
+from chronomig.frozen import Frozen, read_frozen
 from chronomig.history import Event, History, Kind, django_applied
 from chronomig.loading import (
     Key,
@@ -76,7 +77,12 @@ class MigrationSet:
 
     @cached_property
     def loader(self) -> Loader:
-        return Loader(self.name)
+        return Loader(self.name, lambda: self.frozen)
+
+    @cached_property
+    def frozen(self) -> Frozen:
+        """What was recorded of fields whose classes may go; raise LoadError."""
+        return read_frozen(self.directory)
 
     def load(self, name: str) -> Loaded:
         """Return the migration *name*, loaded; raise LoadError."""

@@ -10,7 +10,7 @@ from chronomig import output
 from chronomig.adopt import Choices, Original, draft_adoption, originals
 from chronomig.adoption import Adoption, weigh
 from chronomig.authoring import Draft, SetDraft
-from chronomig.commands.makemigrations import shown
+from chronomig.commands.makemigrations import frozen, shown
 from chronomig.copying import reason_for_reference
 from chronomig.errors import DatabaseError, Refused
 from chronomig.history import django_applied
@@ -40,7 +40,7 @@ def run(
     going = [one for one in found if not one.stays]
     if not dry_run:
         ask_about_originals(going, yes=yes, interactive=interactive)
-        put_in_place([draft.entry for one in drafted for draft in one.drafts])
+        put_in_place([*(draft.entry for one in drafted for draft in one.drafts), *frozen(drafted)])
         for one in going:
             one.path.unlink()
     if json:

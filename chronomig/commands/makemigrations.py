@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from django.db.migrations.questioner import MigrationQuestioner
@@ -12,7 +12,9 @@ from chronomig import output
 from chronomig.authoring import Choices, DraftKind, SetDraft, checked_name, draft_changes, draft_empty, draft_update
 from chronomig.detect import questioner
 from chronomig.errors import UsageError
+from chronomig.freezing import freeze
 from chronomig.project import MigrationSet, Project
+from chronomig.timeline import Entry
 from chronomig.writer import put_in_place
 
 
@@ -64,12 +66,19 @@ def draft(project: Project, one: MigrationSet, choices: Choices, *, empty: bool,
 
 def write(drafted: Sequence[SetDraft]) -> None:
     """Put every file in place, or none; an updated file under a new name replaces the old one."""
-    put_in_place([draft.entry for one in drafted for draft in one.drafts])
+    put_in_place([*(draft.entry for one in drafted for draft in one.drafts), *frozen(drafted)])
     for one in drafted:
         for draft in one.drafts:
             newest = one.set.timeline.newest
             if draft.kind is DraftKind.UPDATED and newest is not None and newest.path != draft.entry.path:
                 newest.path.unlink()
+
+
+def frozen(drafted: Sequence[SetDraft]) -> Iterator[Entry]:
+    """Yield the files of records that the drafts change."""
+    for one in drafted:
+        if entry := freeze(one.set, ((draft.entry, draft.loaded) for draft in one.drafts)):
+            yield entry
 
 
 def say(drafted: Sequence[SetDraft], *, source: bool, scriptable: bool, quiet: bool) -> None:
