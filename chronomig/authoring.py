@@ -232,7 +232,7 @@ def refuse_update(project: Project, migration_set: MigrationSet, loaded: Loaded,
 
 
 def is_recorded(record: Record, name: str) -> bool:
-    return name in record.names or (record.half_done is not None and record.half_done.name == name)
+    return name in record.names or (record.half_done is not None and name in record.half_done.names)
 
 
 def has_handwriting(text: str) -> bool:

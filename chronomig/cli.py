@@ -207,6 +207,10 @@ def migrate(
     databases: Databases = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would move, move nothing.")] = False,
     fake: Annotated[bool, typer.Option("--fake", help="Record the migrations without running them.")] = False,
+    collapse: Annotated[
+        bool,
+        typer.Option("--collapse", help="Into an empty database: run migrations several at once, reduced."),
+    ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")
     ] = False,
@@ -225,6 +229,7 @@ def migrate(
     verbosity: Verbosity = 1,
 ) -> None:
     """Bring databases to a target: everything by default, both ways with --to."""
+    from chronomig.collapse import Collapse
     from chronomig.commands import migrate as command
 
     done(
@@ -236,6 +241,7 @@ def migrate(
             steps=steps,
             show_plan=plan,
             fake=fake,
+            collapse=Collapse.INSIST if collapse else Collapse.NEVER,
             check=check,
             interactive=not no_input,
             yes=yes,
@@ -345,6 +351,14 @@ def freeze(
     from chronomig.commands import freeze as command
 
     done(command.run(project(settings), sets=sets or [], without_code=without_code or [], check=check, json=json))
+
+
+@app.command()
+def drift(databases: Databases = None, settings: Settings = None, json: Json = False) -> None:
+    """Compare the schema of each database with what its history says; exit with 3 when they differ."""
+    from chronomig.commands import drift as command
+
+    done(command.run(project(settings), databases=databases or [], json=json))
 
 
 @app.command()

@@ -74,6 +74,9 @@ class Config(BaseModel):
     database_timeout: float = Field(default=0, ge=0)
     """Seconds to wait for another process that migrates the same database; 0 waits without end."""
 
+    collapse_test_databases: bool = True
+    """Whether test runners build their databases with migrations reduced, several at once."""
+
     @field_validator("sets")
     @classmethod
     def names_are_folders(cls, sets: dict[str, SetConfig] | None) -> dict[str, SetConfig] | None:

@@ -38,7 +38,8 @@ class Result:
     name: str
     direction: Direction
     kind: Kind
-    duration_ms: int
+    duration_ms: int | None
+    """None for one of several that ran as one."""
 
 
 class Watcher(Protocol):
@@ -47,6 +48,7 @@ class Watcher(Protocol):
     def migration_begins(self, step: Step, number: int, total: int) -> None: ...
     def operation_begins(self, step: Step, description: str, number: int, total: int) -> None: ...
     def rows_touched(self, count: int) -> None: ...
+    def remarked(self, text: str) -> None: ...
 
 
 class Failed(ExecutionError):
@@ -110,36 +112,53 @@ class Executor:
         self.in_pieces = False
         """Whether what runs now could not be rolled back as a whole."""
 
-    def execute(self, prepared: Sequence[Prepared], *, fake: bool = False) -> Iterator[Result]:
-        """Yield a Result after each commit; raise Failed, which knows what came before it."""
-        done: list[Result] = []
-        self.history.ensure_table()
-        if any(one.loaded.origin for one in prepared):
-            ensure_django_table(self.connection)
+    def execute(
+        self,
+        prepared: Sequence[Prepared],
+        *,
+        fake: bool = False,
+        before: Sequence[Result] = (),
+        behind: Sequence[Prepared] = (),
+    ) -> Iterator[Result]:
+        """
+        Yield a Result after each commit; raise Failed, which knows what came before it.
+
+        *before* and *behind* are what moved already and what is left for later, of the same run.
+        """
+        done = list(before)
+        total = len(before) + len(prepared) + len(behind)
+        self.ensure_tables(prepared)
         for index, one in enumerate(prepared):
             self.between_migrations()
-            self.watcher.migration_begins(one.step, index + 1, len(prepared))
+            self.watcher.migration_begins(one.step, len(done) + 1, total)
             run = Run(self, one)
             try:
-                with self.connection.execute_wrapper(self._count_rows):
+                with self.connection.execute_wrapper(self.count_rows):
                     duration = run.fake() if fake else run.move()
             except ChronomigError:
                 raise
             except Exception as error:
-                self._record_failure(one, run, error)
-                raise Failed(one, error, done, prepared[index:], run.operation, half=run.stepwise) from error
+                self.record_failure(one, run.operation, error)
+                left = [*prepared[index:], *behind]
+                raise Failed(one, error, done, left, run.operation, half=run.stepwise) from error
             kind = Kind.FAKED if fake else Kind.APPLIED if one.is_up else Kind.REVERTED
             done.append(Result(one.step.name, one.step.direction, kind, duration))
             yield done[-1]
 
-    def _record_failure(self, one: Prepared, run: Run, error: Exception) -> None:
-        detail = f"{run.operation}: {in_words(error)}"[:10_000]
+    def ensure_tables(self, prepared: Sequence[Prepared]) -> None:
+        """Create the tables that *prepared* will be recorded in. Not inside a migration's transaction."""
+        self.history.ensure_table()
+        if any(one.loaded.origin for one in prepared):
+            ensure_django_table(self.connection)
+
+    def record_failure(self, one: Prepared, operation: str, error: Exception) -> None:
+        detail = f"{operation}: {in_words(error)}"[:10_000]
         try:
             self.history.write(replace(event_of(one, Kind.FAILED), detail=detail))
         except DatabaseFault:
             self.connection.close()  # the server may be gone; the failure itself is what has to be told
 
-    def _count_rows(self, execute, sql, params, many, context):  # type: ignore[no-untyped-def]
+    def count_rows(self, execute, sql, params, many, context):  # type: ignore[no-untyped-def]
         result = execute(sql, params, many, context)
         if str(sql).lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE") and context["cursor"].rowcount > 0:
             self.watcher.rows_touched(context["cursor"].rowcount)

@@ -76,6 +76,14 @@ class Path(Generic[Change]):
     def remove(self, place: int) -> None:
         """Take a change out; the states after it are others now."""
         del self.changes[place]
+        self._forget_after(place)
+
+    def cut(self, count: int) -> None:
+        """Take out all but the first *count* changes."""
+        del self.changes[count:]
+        self._forget_after(count)
+
+    def _forget_after(self, place: int) -> None:
         self._stored = {count: load for count, load in self._stored.items() if count <= place}
         self._kept = {count: state for count, state in self._kept.items() if count <= place}
         self._near = {count: state for count, state in self._near.items() if count <= place}
@@ -130,6 +138,10 @@ class States:
         if name in self._path.changes:
             self._path.remove(self._path.changes.index(name))
         return self.current
+
+    def cut(self, count: int) -> None:
+        """Take back what was added after the first *count* migrations."""
+        self._path.cut(count)
 
     def add(self, name: str, state: ProjectState) -> None:
         """Put *name* on top; *state* is the one after it."""

@@ -9,8 +9,10 @@ from typing import TextIO, cast
 
 from django.apps import apps
 from django.conf import settings
+from django.core import mail
 from django.core.management.base import BaseCommand, CommandError
 
+from chronomig.collapse import Collapse
 from chronomig.errors import ChronomigError, TargetError, did_you_mean
 from chronomig.migrator import Wanted
 from chronomig.plan import Record
@@ -44,6 +46,17 @@ def migrations_are_disabled() -> bool:
 def belongs_to_django(project: Project, alias: str) -> bool:
     """Whether Django's own command has to do the work: migrations are off, or the alias is unmanaged."""
     return migrations_are_disabled() or alias in project.config.unmanaged
+
+
+def collapse_for(project: Project, *, run_syncdb: bool) -> Collapse:
+    """
+    Return whether migrations may run several at once: where a test runner builds its databases.
+
+    It says run_syncdb (create_test_db() in django/db/backends/base/creation.py), in a test environment, which has an
+    outbox (setup_test_environment() in django/test/utils.py).
+    """
+    for_tests = run_syncdb and hasattr(mail, "outbox")
+    return Collapse.IF_EMPTY if for_tests and project.config.collapse_test_databases else Collapse.NEVER
 
 
 def check_labels(labels: Sequence[str]) -> None:

@@ -39,6 +39,8 @@ class Kind(StrEnum):
 
     STARTED = "started"
     """A migration began where DDL is not transactional."""
+    COLLAPSING = "collapsing"
+    """Several migrations began as one, where no transaction holds them together; the detail has their names."""
     PROGRESS = "progress"
     """One more operation of it is done (up) or undone (down)."""
     APPLIED = "applied"
@@ -178,7 +180,7 @@ class History:
     def write_all(self, events: Iterable[Event]) -> None:
         """Append *events*, all or none; the table is there."""
         rows = event_model()._default_manager.using(self.connection.alias)
-        rows.bulk_create([self._row(event) for event in events])
+        rows.bulk_create([self._row(event) for event in events], batch_size=500)
 
     def _row(self, event: Event) -> models.Model:
         head = self.head()
@@ -266,12 +268,15 @@ def fold(events: Iterable[Event]) -> Record:
                 applied.pop(event.name, None)
             case Kind.STARTED:
                 half = _started(event, half)
+            case Kind.COLLAPSING:
+                half = replace(_started(event, half), together=tuple(event.detail.split("\n")))
             case Kind.PROGRESS if half is not None:
                 half = replace(half, done=event.operation or 0, described=_described(half, event))
             case _:
                 pass
     if half is not None:
-        applied.pop(half.name, None)
+        for name in half.names:
+            applied.pop(name, None)
     return Record(tuple(applied.values()), half, settled)
 
 
@@ -344,3 +349,11 @@ def keep_in_step(connection: BaseDatabaseWrapper, origins: Collection[tuple[str,
             recorder.record_unapplied(app, name)
         elif not recorder.migration_qs.filter(app=app, name=name).exists():
             recorder.record_applied(app, name)
+
+
+def record_in_step(connection: BaseDatabaseWrapper, origins: Iterable[tuple[str, str]]) -> None:
+    """Record vendored migrations as applied in ``django_migrations``, those that are not there yet."""
+    recorder = MigrationRecorder(connection)
+    there = set(recorder.migration_qs.values_list("app", "name"))
+    rows = [recorder.Migration(app=app, name=name) for app, name in origins if (app, name) not in there]
+    recorder.migration_qs.bulk_create(rows, batch_size=500)

@@ -10,7 +10,9 @@ from typing import Protocol
 
 from django.db import Error as DatabaseFault
 
+from chronomig import collapse
 from chronomig.adoption import MisfitRefused
+from chronomig.collapse import Collapse, NotEmptyRefused, tables_there
 from chronomig.config import OutOfOrder
 from chronomig.errors import Interrupted, Refused
 from chronomig.executor import Executor, Result, Watcher
@@ -68,6 +70,7 @@ class Choices:
     wanted: Wanted = field(default=lambda database, record: None)
     out_of_order: OutOfOrder | None = None
     fake: bool = False
+    collapse: Collapse = Collapse.NEVER
     wait_seconds: float = 0
     """How long to wait for another process; 0 waits without end."""
     verbosity: int = 1
@@ -84,10 +87,31 @@ def plan_journey(database: Database, choices: Choices, record: Record | None = N
     return Journey(database, record, database.plan(record, code, choices.out_of_order), code, adoptable)
 
 
-def load_journey(journey: Journey, *, fake: bool = False) -> list[Prepared]:
+def load_journey(journey: Journey, choices: Choices) -> list[Prepared]:
     """Load the code of the plan, so that what cannot run is refused before anything does."""
+    if choices.collapse is Collapse.INSIST:
+        refuse_unless_empty(journey)
     entries, loader = journey.code.entries, journey.database.set.loader
-    return prepare(journey.plan, lambda name: loader.load(entries[name]), fake=fake)
+    return prepare(journey.plan, lambda name: loader.load(entries[name]), fake=choices.fake)
+
+
+def refuse_unless_empty(journey: Journey) -> None:
+    """Raise NotEmptyRefused, unless there is nothing to run, or what is half done is a collapse."""
+    half = journey.record.half_done
+    if not journey.plan or (half is not None and half.together):
+        return
+    applied = journey.record.names or (half.names if half else ())
+    tables = tables_there(journey.database.connection)
+    if applied or tables:
+        raise NotEmptyRefused(journey.database.alias, applied, tables)
+
+
+def may_collapse(journey: Journey, choices: Choices) -> bool:
+    """Whether migrations may run several at once: into an empty database, where that is wanted."""
+    if choices.collapse is not Collapse.IF_EMPTY:
+        return choices.collapse is Collapse.INSIST
+    record = journey.record
+    return not (record.applied or record.half_done or tables_there(journey.database.connection))
 
 
 def migrate(journey: Journey, choices: Choices, reporter: Reporter) -> Iterator[Result]:
@@ -109,7 +133,7 @@ def migrate(journey: Journey, choices: Choices, reporter: Reporter) -> Iterator[
     ):
         now = plan_journey(database, choices)
         refuse_surprise(journey, now)
-        prepared = load_journey(now, fake=choices.fake)
+        prepared = load_journey(now, choices)
         if adopted := database.adopt():
             reporter.adopted(database, adopted)
         yield from _run(now, prepared, choices, reporter)
@@ -149,7 +173,7 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
         with stopping_at_an_edge(executor, reporter.finishing_first):
             before = states.current
             prepared, signal_plan = send_pre_migrate(prepared, state=before, **sent)  # type: ignore[arg-type]
-            for result in executor.execute(prepared, fake=choices.fake):
+            for result in _execute(executor, journey, prepared, choices):
                 left.pop(0)
                 reporter.moved(database, result)
                 yield result
@@ -163,6 +187,14 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
                 reporter.remarked(remark)
     except KeyboardInterrupt:
         raise stopped(database, left) from None
+
+
+def _execute(
+    executor: Executor, journey: Journey, prepared: Sequence[Prepared], choices: Choices
+) -> Iterator[Result]:
+    if choices.fake:
+        return executor.execute(prepared, fake=True)
+    return collapse.execute(executor, prepared, may_collapse(journey, choices))
 
 
 def head_of(journey: Journey) -> Head:

@@ -277,7 +277,15 @@ def say_events(database: Database, events: Sequence[Event]) -> None:
             event.name,
             seconds(event.duration_ms),
         ]
-        say("  " + "  ".join(filter(None, [*parts, event.by, event.detail.replace("\n", " ")])))
+        say("  " + "  ".join(filter(None, [*parts, event.by, in_a_line(event)])))
+
+
+def in_a_line(event: Event) -> str:
+    """Return the detail of an event in one line; of migrations that began together, the first and the last."""
+    lines = event.detail.split("\n")
+    if event.kind == "collapsing":
+        return f"{plural(len(lines), 'migration')}, from {lines[0]} to {lines[-1]}"
+    return " ".join(lines)
 
 
 def event_as_json(event: Event) -> dict[str, object]:

@@ -60,6 +60,12 @@ class HalfDone:
     at: datetime | None = None
     blob: str = ""
     """What git calls its bytes."""
+    together: tuple[str, ...] = ()
+    """All that ran as one with it (``migrate --collapse``), it included: *done* counts their reduced operations."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.together or (self.name,)
 
 
 @dataclass(frozen=True)
@@ -157,6 +163,18 @@ class MissingCodeRefused(Refused):
         )
 
 
+class HalfCollapsedRefused(Refused):
+    """Migrations that ran as one are half done, and not all of them are wanted."""
+
+    def __init__(self, half: HalfDone, unwanted: Sequence[str]) -> None:
+        count, first, last = len(half.together), half.together[0], half.together[-1]
+        super().__init__(
+            f"{count} migrations, from {first} to {last}, ran as one and are half done; nothing was run.",
+            cause=f"The target leaves out {len(unwanted)} of them, {unwanted[0]} the first.",
+            next_step="Finish them with chronomig migrate --to latest, or begin again with an empty database.",
+        )
+
+
 class UnknownWanted(ChronomigError):
     """A name is wanted that is neither in the timeline nor applied."""
 
@@ -182,14 +200,15 @@ def plan(
     files, wanted, applied = set(timeline), set(wanted), record.names
     at_hand = files.union(elsewhere)
     half = record.half_done
-    settled = [name for name in applied if half is None or name != half.name]
-    if unknown := wanted - files - set(applied) - {half.name if half else ""}:
+    begun = set(half.names) if half else set()
+    settled = [name for name in applied if name not in begun]
+    if unknown := wanted - files - set(applied) - begun:
         raise UnknownWanted(f"There is no migration {min(unknown)!r}.")
     in_effect = set(settled)
-    resumed = [_resume(half, wanted)] if half else []
+    resumed = _resume(half, wanted) if half else []
     downs = [Step(name, Direction.DOWN) for name in reversed(settled) if name not in wanted]
     pending = (name for name in timeline if name in wanted and name not in in_effect)
-    ups = [Step(name, Direction.UP) for name in pending if half is None or name != half.name]
+    ups = [Step(name, Direction.UP) for name in pending if name not in begun]
     steps = [*resumed, *downs, *ups]
     _refuse_missing_code(steps, at_hand, edited, {one.name: one.whence for one in record.applied})
     stays = [name for name in settled if name in wanted]
@@ -202,8 +221,12 @@ def plan(
     return Plan(tuple(steps), tuple(sorted(set(stays) - files)))
 
 
-def _resume(half: HalfDone, wanted: Collection[str]) -> Step:
-    return Step(half.name, Direction.UP if half.name in wanted else Direction.DOWN, half)
+def _resume(half: HalfDone, wanted: Collection[str]) -> list[Step]:
+    if not half.together:
+        return [Step(half.name, Direction.UP if half.name in wanted else Direction.DOWN, half)]
+    if unwanted := [name for name in half.together if name not in wanted]:
+        raise HalfCollapsedRefused(half, unwanted)
+    return [Step(name, Direction.UP, half) for name in half.together]
 
 
 def _refuse_missing_code(

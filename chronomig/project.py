@@ -137,7 +137,7 @@ class Database:
 
     def adoption(self, record: Record) -> Adoption:
         """Return what ``django_migrations`` has of the vendored files that the history does not have."""
-        have = {*record.names, record.half_done.name if record.half_done else ""}
+        have = {*record.names, *(record.half_done.names if record.half_done else ())}
         found = origins_in(entry for entry in self.set.timeline if entry.name not in have)
         return weigh(found, django_applied(self.connection) if found else ())
 
@@ -170,7 +170,7 @@ class Database:
         files = self.set.timeline
         if isinstance(wanted, Timeline):
             return Code(files, wanted, record, frozenset(wanted.names), self.set.shelf)
-        half = [record.half_done.name] if record.half_done else []
+        half = record.half_done.names if record.half_done else ()
         everything = (*files.names, *record.names, *half)
         return Code(files, files, record, frozenset(everything if wanted is None else wanted), self.set.shelf)
 

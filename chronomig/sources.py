@@ -149,7 +149,8 @@ class Code:
 def applied_or_begun(record: Record) -> list[Applied]:
     """Return what is applied, with what is half done at the end."""
     half = record.half_done
-    return [*record.applied, *([Applied(half.name, half.sha256, blob=half.blob)] if half else [])]
+    begun = [Applied(name, half.sha256, blob=half.blob) for name in half.names] if half else []
+    return [*record.applied, *begun]
 
 
 def as_applied(files: Timeline, applied: Iterable[Applied]) -> frozenset[str]:

@@ -87,8 +87,9 @@ def _lines(database: Database, record: Record) -> Iterator[Line]:
     late = applied_late(record)
     half = record.half_done
     if half is not None:
-        note = f"{half.done} operations in effect, on its way {half.direction}"
-        yield Line(half.name, State.HALF_DONE, at=half.at, note=note)
+        as_one = f" of {len(half.together)} migrations that run as one" if half.together else ""
+        note = f"{half.done} operations in effect{as_one}, on its way {half.direction}"
+        yield from (Line(name, State.HALF_DONE, at=half.at, note=note) for name in half.names)
     for one in record.applied:
         known = one.name in timeline.by_name
         state = State.APPLIED if known else State.FUTURE if one.name > newest else State.MISSING
@@ -99,7 +100,7 @@ def _lines(database: Database, record: Record) -> Iterator[Line]:
         )  # fmt: skip
     last = max(record.names, default="")
     notes = {misfit.name: misfit.note for misfit in database.adoption(record).misfits}
-    have = {*record.names, half.name if half else ""}
+    have = {*record.names, *(half.names if half else ())}
     for name in timeline.names:
         if name not in have:
             yield Line(name, State.PENDING, out_of_order=name < last, note=notes.get(name, ""))

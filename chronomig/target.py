@@ -36,7 +36,7 @@ class Known:
     @classmethod
     def of(cls, timeline: Sequence[str], record: Record, origins: Mapping[tuple[str, str], str]) -> Known:
         recorded = {one.origin: one.name for one in record.applied if one.origin}
-        half = [record.half_done.name] if record.half_done else []
+        half = record.half_done.names if record.half_done else ()
         return cls(tuple(sorted({*timeline, *record.names, *half})), {**recorded, **origins})
 
 
@@ -63,7 +63,7 @@ def resolve(text: str, known: Known, *, before: bool = False) -> frozenset[str]:
 def steps(count: int, timeline: Sequence[str], record: Record) -> frozenset[str]:
     """Return what is wanted *count* migrations further (pending ones, in file order) or back (negative)."""
     applied = record.names
-    half = (record.half_done.name,) if record.half_done else ()
+    half = record.half_done.names if record.half_done else ()
     if count < 0:
         return frozenset((*applied, *(name for name in half if name not in applied))[:count])
     pending = [name for name in timeline if name not in set(applied) | set(half)]

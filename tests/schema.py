@@ -41,3 +41,28 @@ def constraints(connection: BaseDatabaseWrapper, cursor: Any, table: str) -> dic
         for name, one in sorted(found.items())
         if not name.endswith("_not_null")
     }
+
+
+def definitions(connection: BaseDatabaseWrapper) -> dict[str, list[str]]:
+    """Return what SQLite keeps of each table and index, word for word, but for the order inside of tables."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
+        rows = cursor.fetchall()
+    return {
+        f"{kind} {name} on {table}": sorted(parts(sql)) if kind == "table" else [sql]
+        for kind, name, table, sql in rows
+        if table not in OUR_TABLES
+    }
+
+
+def parts(sql: str) -> list[str]:
+    """Split the inside of CREATE TABLE (...) at its own commas."""
+    found, depth, part = [], 0, ""
+    for sign in sql[sql.index("(") + 1 : sql.rindex(")")]:
+        depth += (sign == "(") - (sign == ")")
+        if sign == "," and not depth:
+            found.append(part.strip())
+            part = ""
+        else:
+            part += sign
+    return [*found, part.strip()]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from chronomig import output
+from chronomig.collapse import Collapse
 from chronomig.commands.ghosts import Chosen, decide
 from chronomig.commands.targets import wanted_from
 from chronomig.config import Ghosts, OutOfOrder
@@ -26,6 +27,7 @@ def run(
     wanted: Wanted | None = None,
     show_plan: bool = False,
     fake: bool = False,
+    collapse: Collapse = Collapse.NEVER,
     check: bool = False,
     interactive: bool = True,
     yes: bool = False,
@@ -40,6 +42,7 @@ def run(
 
     *wanted* stands in for the three targets where a front door has its own way to say one.
     """
+    refuse_fake_collapse(fake, collapse)
     has_target = wanted is not None or any(option is not None for option in (to, before, steps))
     refuse_ghosts_with_target(ghosts, has_target)
     chosen = project.choose_databases(databases)
@@ -47,6 +50,7 @@ def run(
         wanted=wanted or wanted_from(to, before, steps, chosen),
         out_of_order=out_of_order,
         fake=fake,
+        collapse=collapse,
         wait_seconds=project.config.database_timeout if wait_seconds is None else wait_seconds,
         verbosity=verbosity,
         interactive=interactive,
@@ -60,9 +64,18 @@ def run(
     if show_plan or check:
         return _show(journeys, check=check, json=json)
     for journey in journeys:
-        load_journey(journey, fake=fake)
+        load_journey(journey, choices)
     ask_about_downs(journeys, yes=yes, interactive=interactive, agreed=agreed)
     return _run_as_json(journeys, choices) if json else _run(journeys, choices, quiet=verbosity == 0)
+
+
+def refuse_fake_collapse(fake: bool, collapse: Collapse) -> None:
+    if fake and collapse is Collapse.INSIST:
+        raise UsageError(
+            "--collapse and --fake exclude each other.",
+            cause="A faked migration runs nothing that could be collapsed.",
+            next_step="Leave one of them out.",
+        )
 
 
 def _show(journeys: Sequence[Journey], *, check: bool, json: bool) -> int:

@@ -97,6 +97,10 @@ class ProjectState(DjangoProjectState):
             {key: model.clone() for key, model in self.models.items()}, set(self.real_apps)
         )  # fmt: skip
 
+    def is_referred_to(self, key: Key) -> bool:
+        """Whether a model names the model *key*, in a relation or as its base; it may do so itself."""
+        return any(True for _ in self._freeze().reverse.sources(key))
+
     # Rendering
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -40,12 +40,14 @@ def write(record: Record, folder: Path, process: int) -> None:
         file.write(json.dumps(asdict(record)) + "\n")
 
 
-def read(folder: Path) -> dict[str, Record]:
-    """Return {test: record} of all processes of one run."""
-    return {record.test: record for record in _lines(sorted(folder.glob("*.jsonl")))}
+def read(folder: Path, without: str) -> dict[str, Record]:
+    """Return {test: record} of all processes of one run, *without* the name of its database in the statements."""
+    return {record.test: record for record in _lines(sorted(folder.glob("*.jsonl")), without)}
 
 
-def _lines(paths: Iterable[Path]) -> Iterable[Record]:
+def _lines(paths: Iterable[Path], without: str) -> Iterator[Record]:
     for path in paths:
         with path.open(encoding="utf-8") as file:
-            yield from (Record(**json.loads(line)) for line in file)
+            for record in (Record(**json.loads(line)) for line in file):
+                record.statements = [statement.replace(without, "database") for statement in record.statements]
+                yield record

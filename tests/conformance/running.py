@@ -44,7 +44,7 @@ class Run:
                 )
         finally:
             databases.drop(self.database, self._name)
-        return records.read(self.folder)
+        return records.read(self.folder, without=self._name)
 
     @property
     def log(self) -> Path:

@@ -50,6 +50,7 @@ class Command(DjangoCommand):
             show_plan=options["plan"],
             check=options["check_unapplied"],
             fake=options["fake"],
+            collapse=frontdoor.collapse_for(project, run_syncdb=options["run_syncdb"]),
             interactive=options["interactive"],
             # Django's migrate never asks before it goes down: naming the target is the yes.
             yes=True,
