@@ -32,6 +32,10 @@ Databases = Annotated[
     list[str] | None,
     typer.Option("--database", metavar="ALIAS", help="A database; can be repeated. All managed ones by default."),
 ]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Verbosity = Annotated[int, typer.Option("--verbosity", "-v", min=0, max=3, help="0 is quiet, 3 tells most.")]
 NoInput = Annotated[bool, typer.Option("--no-input", "--noinput", help="Never ask.")]
@@ -120,10 +124,7 @@ def init(
 
 @app.command()
 def makemigrations(
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
-    ] = None,
+    sets: Sets = None,
     name: Annotated[str | None, typer.Option("--name", "-n", metavar="SLUG", help="The slug of the file.")] = None,
     empty: Annotated[bool, typer.Option("--empty", help="Write a migration without operations, to fill in.")] = False,
     check: Annotated[
@@ -163,10 +164,7 @@ def makemigrations(
 
 @app.command()
 def adopt(
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
-    ] = None,
+    sets: Sets = None,
     move: Annotated[
         bool, typer.Option("--move/--copy", help="Delete the project's own migration files once they are copied.")
     ] = False,
@@ -314,10 +312,7 @@ def sql(
 
 @app.command()
 def snapshot(
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
-    ] = None,
+    sets: Sets = None,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
@@ -329,10 +324,7 @@ def snapshot(
 
 @app.command()
 def freeze(
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
-    ] = None,
+    sets: Sets = None,
     without_code: Annotated[
         list[str] | None,
         typer.Option(
