@@ -12,8 +12,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import chronomig
-from chronomig.config import Ghosts, OutOfOrder
+from chronomig.config import StashAction
 from chronomig.errors import ChronomigError
+from chronomig.options import (
+    Before,
+    Databases,
+    GhostPolicy,
+    Json,
+    NoInput,
+    Order,
+    Sets,
+    Settings,
+    Steps,
+    To,
+    Verbosity,
+)
 
 if TYPE_CHECKING:
     from chronomig.project import Project
@@ -26,51 +39,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Settings = Annotated[str | None, typer.Option("--settings", metavar="MODULE", help="Django's settings module.")]
-Databases = Annotated[
-    list[str] | None,
-    typer.Option("--database", metavar="ALIAS", help="A database; can be repeated. All managed ones by default."),
-]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Verbosity = Annotated[int, typer.Option("--verbosity", "-v", min=0, max=3, help="0 is quiet, 3 tells most.")]
-NoInput = Annotated[bool, typer.Option("--no-input", "--noinput", help="Never ask.")]
-To = Annotated[
-    str | None,
-    typer.Option(
-        "--to",
-        metavar="TARGET",
-        help="zero, latest, a stamp (14 digits), a UTC date or time, a name or the beginning of one, "
-        "'<app> <upstream name>', or a git ref (a branch, a tag, HEAD~3).",
-    ),
-]
-Before = Annotated[
-    str | None, typer.Option("--before", metavar="TARGET", help="Like --to, without the target itself.")
-]
-Steps = Annotated[
-    int | None, typer.Option("--steps", metavar="N", help="N migrations further, or back when N is negative.")
-]
-Order = Annotated[
-    OutOfOrder | None,
-    typer.Option(
-        "--out-of-order",
-        help="What to do with a pending migration that is older than an applied one.",
-        show_default=False,
-    ),
-]
-
-GhostPolicy = Annotated[
-    Ghosts | None,
-    typer.Option(
-        "--ghosts",
-        help="What to do about migrations that are applied, but not in the tree; ask on a terminal, else keep.",
-        show_default=False,
-    ),
-]
 
 
 def project(settings: str | None) -> Project:
@@ -215,6 +183,9 @@ def migrate(
     no_input: NoInput = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo migrations without asking.")] = False,
     out_of_order: Order = None,
+    no_stash: Annotated[
+        bool, typer.Option("--no-stash", help="Let the rows that are dropped go, do not put them into the stash.")
+    ] = False,
     ghosts: GhostPolicy = None,
     wait: Annotated[
         float | None,
@@ -244,6 +215,7 @@ def migrate(
             interactive=not no_input,
             yes=yes,
             out_of_order=out_of_order,
+            stash=not no_stash,
             ghosts=ghosts,
             wait_seconds=wait,
             json=json,
@@ -343,6 +315,40 @@ def freeze(
     from chronomig.commands import freeze as command
 
     done(command.run(project(settings), sets=sets or [], without_code=without_code or [], check=check, json=json))
+
+
+@app.command()
+def stash(
+    action: Annotated[
+        StashAction, typer.Argument(help="list what lies there, drop it, or restore it by hand.")
+    ] = StashAction.LIST,
+    numbers: Annotated[
+        list[int] | None, typer.Argument(metavar="[NUMBER]...", help="As the list shows them.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Everything that lies there.")] = False,
+    expired: Annotated[bool, typer.Option("--expired", help="What is older than stash_days.")] = False,
+    databases: Databases = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    no_input: NoInput = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Show the rows that rollbacks put aside; drop them, or bring them back by hand."""
+    from chronomig.commands import stash as command
+
+    done(
+        command.run(
+            project(settings),
+            action,
+            ids=numbers or [],
+            databases=databases or [],
+            every=every,
+            expired=expired,
+            yes=yes,
+            interactive=not no_input,
+            json=json,
+        )
+    )
 
 
 @app.command()

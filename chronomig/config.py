@@ -27,6 +27,14 @@ class OutOfOrder(StrEnum):
     APPLY = "apply"
 
 
+class StashAction(StrEnum):
+    """What ``chronomig stash`` does."""
+
+    LIST = "list"
+    DROP = "drop"
+    RESTORE = "restore"
+
+
 class Ghosts(StrEnum):
     """What migrate does about migrations that are applied, but not in the tree."""
 
@@ -48,6 +56,8 @@ class SetConfig(BaseModel):
     """The order policy of this set, see :class:`OutOfOrder`."""
     snapshots: bool = True
     """Whether states are read from snapshots, and written as such after a run that had to load many files."""
+    stash: bool = True
+    """Whether the rows that a rollback drops are put into the stash, to come back with their migration."""
     batch: bool = True
     """Whether consecutive operations on one table are done together, where that is quicker (SQLite)."""
 
@@ -73,6 +83,12 @@ class Config(BaseModel):
     """What migrate does about applied migrations without a file, see :class:`Ghosts`."""
     database_timeout: float = Field(default=0, ge=0)
     """Seconds to wait for another process that migrates the same database; 0 waits without end."""
+    stash_max_rows: int = Field(default=1_000_000, ge=0)
+    """How many rows of one table or column the stash takes."""
+    stash_max_mb: float = Field(default=1_000, ge=0)
+    """How much may lie in the stash of one database, in megabytes."""
+    stash_days: float = Field(default=30, ge=0)
+    """How long rows lie in the stash; a later migrate that moves something drops them. 0 is without end."""
 
     collapse_test_databases: bool = True
     """Whether test runners build their databases with migrations reduced, several at once."""

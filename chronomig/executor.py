@@ -28,6 +28,7 @@ from chronomig.loading import Loaded
 from chronomig.plan import Direction, Step
 from chronomig.preparing import Prepared
 from chronomig.remaking import Batch, batches, can_remake, run_deferred
+from chronomig.stash import NothingKept
 from chronomig.state import ProjectState
 
 
@@ -40,6 +41,8 @@ class Result:
     kind: Kind
     duration_ms: int | None
     """None for one of several that ran as one."""
+    notes: tuple[str, ...] = ()
+    """What else happened: rows that were stashed or restored."""
 
 
 class Watcher(Protocol):
@@ -100,11 +103,12 @@ class Executor:
     """Move one database along a plan."""
 
     def __init__(self, connection: BaseDatabaseWrapper, history: History, states: States, watcher: Watcher,
-                 *, batch: bool) -> None:  # fmt: skip
+                 keeper: NothingKept | None = None, *, batch: bool) -> None:  # fmt: skip
         self.connection = connection
         self.history = history
         self.states = states
         self.watcher = watcher
+        self.keeper = keeper or NothingKept()
         self.batch = batch
         """Whether operations on one table may be done together."""
         self.between_migrations: Callable[[], None] = lambda: None
@@ -142,7 +146,8 @@ class Executor:
                 left = [*prepared[index:], *behind]
                 raise Failed(one, error, done, left, run.operation, half=run.stepwise) from error
             kind = Kind.FAKED if fake else Kind.APPLIED if one.is_up else Kind.REVERTED
-            done.append(Result(one.step.name, one.step.direction, kind, duration))
+            notes = () if fake else tuple(self.keeper.notes)
+            done.append(Result(one.step.name, one.step.direction, kind, duration, notes))
             yield done[-1]
 
     def ensure_tables(self, prepared: Sequence[Prepared]) -> None:
@@ -181,6 +186,7 @@ class Run:
         self.one = one
         self.connection = executor.connection
         self.history = executor.history
+        self.keeper = executor.keeper
         self.operation = ""
         """What runs at the moment, for messages."""
 
@@ -204,6 +210,7 @@ class Run:
         began = time.monotonic()
         base = self.executor.states.without(self.one.step.name)
         self.executor.in_pieces = self.stepwise
+        self.keeper.begin(self.one.step.name, is_up=self.one.is_up, resumed=self.one.step.resumed is not None)
         if self.stepwise:
             half = self.one.step.resumed
             in_effect = half.done if half else 0 if self.one.is_up else len(self.one.loaded.operations)
@@ -217,9 +224,11 @@ class Run:
             run_deferred(editor)
             duration = round((time.monotonic() - began) * 1000)
             if not self.stepwise:
+                self.keeper.finish()
                 self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration)
         if self.stepwise:
             with transaction.atomic(self.connection.alias):
+                self.keeper.finish()
                 self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration)
         self.executor.in_pieces = False
         if self.one.is_up:
@@ -262,9 +271,14 @@ class Run:
     def _run_batch(self, editor: BaseDatabaseSchemaEditor, batch: Batch, following: int | None) -> None:
         """Run operations; record them, but for the one whose number is *following*, which has a part left to run."""
         with self._transaction_of(batch):
+            for move in batch.moves:
+                self.keeper.before(move)
             batch.run(editor, self.one.step.direction)
             if self.stepwise:
                 run_deferred(editor)
+            for move in batch.moves:
+                self.keeper.after(move)
+            if self.stepwise:
                 for move in batch.moves:
                     if move.number != following:
                         self._record_progress(move)

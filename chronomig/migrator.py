@@ -27,6 +27,8 @@ from chronomig.preparing import Prepared, prepare
 from chronomig.project import Database
 from chronomig.signals import send_post_migrate, send_pre_migrate
 from chronomig.sources import Code
+from chronomig.stash import Limits
+from chronomig.stashing import keeper_for, tidy
 from chronomig.state import ProjectState, is_opaque
 from chronomig.timeline import Timeline
 
@@ -70,6 +72,8 @@ class Choices:
     wanted: Wanted = field(default=lambda database, record: None)
     out_of_order: OutOfOrder | None = None
     fake: bool = False
+    stash: Limits | None = None
+    """What the stash takes of the rows that a rollback drops; None leaves the stash alone."""
     collapse: Collapse = Collapse.NEVER
     wait_seconds: float = 0
     """How long to wait for another process; 0 waits without end."""
@@ -166,7 +170,11 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
     if problem := database.set.shelf.keep(code):
         reporter.remarked(problem)
     states = database.states(journey.record, journey.code)
-    executor = Executor(database.connection, database.history, states, reporter, batch=database.set.config.batch)
+    limits = None if choices.fake else choices.stash
+    keeper = keeper_for(database, prepared, lambda: database.states(journey.record, journey.code), limits)
+    executor = Executor(
+        database.connection, database.history, states, reporter, keeper, batch=database.set.config.batch
+    )
     sent = {"alias": database.alias, "verbosity": choices.verbosity, "interactive": choices.interactive}
     left = [one.step for one in prepared]
     try:
@@ -181,6 +189,7 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
             send_post_migrate(signal_plan, state=states.current, changed=changed, **sent)  # type: ignore[arg-type]
             database.history.ensure_table()
             database.history.write(Event(Kind.SETTLED, ""))
+            tidy(database, limits, reporter.remarked)
             if journey.record.applied:  # a database that is made anew is often thrown away again
                 _keep_snapshot(journey, states, moved=len(prepared))
             for remark in database.set.snapshots.remarks if choices.verbosity >= 2 else ():

@@ -148,6 +148,7 @@ def result_as_json(result: Result) -> dict[str, object]:
         "direction": result.direction,
         "event": result.kind,
         "duration_ms": result.duration_ms,
+        "notes": list(result.notes),
     }
 
 
@@ -174,6 +175,8 @@ class PlainReporter:
     def moved(self, database: Database, result: Result) -> None:
         if not self.quiet:
             say(f"  {verb(result):<8}  {result.name}  {seconds(result.duration_ms)}")
+            for note in result.notes:
+                say(f"            {note}")
 
     def remarked(self, text: str) -> None:
         say(text, err=True)

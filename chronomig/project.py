@@ -43,6 +43,7 @@ from chronomig.loading import (
 from chronomig.plan import Applied, Plan, Record, plan
 from chronomig.snapshots import Snapshots
 from chronomig.sources import Code, Shelf, edited
+from chronomig.stash import Entries, Limits, can_stash
 from chronomig.target import Known
 from chronomig.timeline import Entry, Timeline, read_timeline
 from chronomig.trees import Trees
@@ -129,6 +130,15 @@ class Database:
     @cached_property
     def history(self) -> History:
         return History(self.connection, self.set.name, self.set.shelf.head)
+
+    @cached_property
+    def stash(self) -> Entries:
+        return Entries(self.connection, self.set.name)
+
+    @property
+    def stashes(self) -> bool:
+        """Whether rows that a rollback drops are put aside here."""
+        return self.set.config.stash and can_stash(self.connection)
 
     def record(self) -> Record:
         """Return what is applied, with what the next migrate will adopt at the head."""
@@ -254,6 +264,11 @@ class Project:
                 next_step="Take it out of 'unmanaged'." if unmanaged else did_you_mean(alias, self.databases),
             )
         return self.databases[alias]
+
+    def stash_limits(self, *, puts_aside: bool = True) -> Limits:
+        """Return what the stash of a database takes."""
+        config = self.config
+        return Limits(config.stash_max_rows, config.stash_max_mb, config.stash_days, puts_aside)
 
     def choose_sets(self, names: Sequence[str]) -> list[MigrationSet]:
         """Return the sets named, or all; raise UsageError."""

@@ -25,7 +25,7 @@ from django.db.models import Field, ForeignKey, Model
 
 from chronomig.batching import Group, Move
 from chronomig.plan import Direction
-from chronomig.state import Depth, ProjectState, rendering_to
+from chronomig.state import ProjectState, Reader, read_by
 
 CELLS_PER_ENTRY = 100
 """
@@ -313,7 +313,7 @@ def remake_for(editor: BaseDatabaseSchemaEditor, group: Group, direction: Direct
 
 def model_in(state: ProjectState, app_label: str, name: str) -> type[Model]:
     """Return a model as the schema editor gets it; raise LookupError."""
-    with rendering_to(Depth.DIRECT):
+    with read_by(Reader.SCHEMA):
         return state.apps.get_model(app_label, name)
 
 

@@ -27,7 +27,7 @@ from chronomig import permissions
 from chronomig.errors import ExecutionError
 from chronomig.loading import Labelled, Loaded
 from chronomig.preparing import Prepared
-from chronomig.state import Depth, ProjectState, rendering_to
+from chronomig.state import ProjectState, Reader, read_by
 
 
 class PlannedMigration:
@@ -121,7 +121,7 @@ def send_post_migrate(
     own = permissions.receivers()
     with_models = [app for app in apps.get_app_configs() if app.models_module is not None]
     with naming_receivers("post_migrate", "the migrations before it are applied and recorded"):
-        with transaction.atomic(alias), rendering_to(Depth.SHALLOW):
+        with transaction.atomic(alias), read_by(Reader.SCHEMA):
             for app in with_models:
                 if app.label in changed:
                     send(post_migrate, app, told, own.__contains__)

@@ -76,6 +76,8 @@ class ProgressReporter(PlainReporter):
 
     def moved(self, database: Database, result: Result) -> None:
         self.console.print(f"  [green]{verb(result):<8}[/]  {result.name}  [dim]{seconds(result.duration_ms)}[/]")
+        for note in result.notes:
+            self.console.print(Text(f"            {note}"))
 
     def close(self) -> None:
         if self._task is not None:

@@ -6,14 +6,15 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-OUR_TABLES = {"chronomig_history", "django_migrations", "sqlite_sequence"}
+OUR_TABLES = ("chronomig_", "django_migrations", "sqlite_sequence")
+"""How their names begin."""
 
 
 def dump(connection: BaseDatabaseWrapper) -> dict[str, Any]:
     """Return {table: {columns, constraints}} of every table but those of the migration frameworks."""
     with connection.cursor() as cursor:
-        names = sorted(set(connection.introspection.table_names(cursor)) - OUR_TABLES)
-        return {name: describe(connection, cursor, name) for name in names}
+        names = sorted(connection.introspection.table_names(cursor))
+        return {name: describe(connection, cursor, name) for name in names if not name.startswith(OUR_TABLES)}
 
 
 def describe(connection: BaseDatabaseWrapper, cursor: Any, table: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from django.db.migrations.state import ProjectState as DjangoProjectState
 from django.db.migrations.state import StateApps
 
 from chronomig.state import ProjectState, run_backwards, run_forwards
-from chronomig.state.operations import Depth, depth_of, rendering_to
+from chronomig.state.operations import Reader, read_by, reader_of
 from chronomig.state.references import ReverseIndex
 
 pytestmark = pytest.mark.core
@@ -117,14 +117,47 @@ def test_a_copied_relation_leads_to_the_class_that_its_original_leads_to() -> No
     assert copied.remote_field.model is state.apps.get_model("lib", "Author")
 
 
-def test_code_reaches_the_accessors_of_what_a_schema_operation_rendered() -> None:
+def test_schema_editors_and_code_have_classes_of_their_own() -> None:
     state = build(*LIBRARY)
-    with rendering_to(Depth.DIRECT):
-        favourite = state.apps.get_model("fan", "Club")._meta.get_field("favourite")
-        author = favourite.remote_field.model
-    assert not hasattr(author, "book_set")
-    state.apps.get_model("fan", "Club")
-    assert author.book_set.field.model._meta.label == "lib.Book"
+    with read_by(Reader.SCHEMA):
+        seen_by_editor = state.apps.get_model("fan", "Club")._meta.get_field("favourite").remote_field.model
+    seen_by_code = state.apps.get_model("fan", "Club")._meta.get_field("favourite").remote_field.model
+    assert not hasattr(seen_by_editor, "book_set")
+    assert seen_by_code.book_set.field.model._meta.label == "lib.Book"
+
+
+def test_schema_editors_find_the_target_of_a_foreign_key_as_long_as_it_stays_the_same() -> None:
+    def target(state: ProjectState) -> type[models.Model]:
+        with read_by(Reader.SCHEMA):
+            return state.apps.get_model("fan", "Club")._meta.get_field("favourite").remote_field.model
+
+    first = build(*LIBRARY)
+    other_app = first.after("far", migrations.DeleteModel("Island"))
+    changed = other_app.after("lib", migrations.AlterModelTable("author", "writers"))
+    assert target(first) is target(other_app)
+    assert target(first)._meta.db_table == "lib_author"
+    assert target(changed)._meta.db_table == "writers"
+    with read_by(Reader.SCHEMA):
+        own = other_app.apps.get_model("lib", "Author")
+    assert own is not target(first)
+    assert target(other_app) is own
+    assert [one.related_model._meta.label for one in own._meta.related_objects] == ["fan.Club", "lib.Book"]
+
+
+def test_the_target_of_a_foreign_key_whose_key_leads_on_is_rendered_anew() -> None:
+    key = models.OneToOneField("a.Root", models.CASCADE, primary_key=True)
+    before = build(
+        ("a", migrations.CreateModel("Root", [("code", models.CharField(max_length=7, primary_key=True))])),
+        ("a", migrations.CreateModel("Leaf", [("root", key)])),
+        ("a", create("Note", ("leaf", fk("a.Leaf")))),
+    )
+    longer = models.CharField(max_length=9, primary_key=True)
+    for state, kind in (
+        (before, "varchar(7)"),
+        (before.after("a", migrations.AlterField("root", "code", longer)), "varchar(9)"),
+    ):
+        with read_by(Reader.SCHEMA):
+            assert state.apps.get_model("a", "Note")._meta.get_field("leaf").db_type(connection) == kind
 
 
 def test_a_column_type_is_followed_through_keys_that_are_foreign_keys() -> None:
@@ -134,7 +167,7 @@ def test_a_column_type_is_followed_through_keys_that_are_foreign_keys() -> None:
         ("a", migrations.CreateModel("Leaf", [("root", key)])),
         ("a", create("Note", ("leaf", fk("a.Leaf")))),
     )
-    with rendering_to(Depth.DIRECT):
+    with read_by(Reader.SCHEMA):
         field = state.apps.get_model("a", "Note")._meta.get_field("leaf")
     assert field.db_type(connection) == "varchar(7)"
 
@@ -156,10 +189,10 @@ def test_a_subclass_of_an_operation_is_not_taken_for_it() -> None:
     class Counting(migrations.AddField):
         pass
 
-    assert depth_of(migrations.AddField("a", "b", models.TextField())) is Depth.DIRECT
-    assert depth_of(Counting("a", "b", models.TextField())) is Depth.CLOSURE
+    assert reader_of(migrations.AddField("a", "b", models.TextField())) is Reader.SCHEMA
+    assert reader_of(Counting("a", "b", models.TextField())) is Reader.CODE
     both = migrations.SeparateDatabaseAndState([Counting("a", "b", models.TextField())])
-    assert depth_of(both) is Depth.CLOSURE
+    assert reader_of(both) is Reader.CODE
 
 
 def test_a_model_that_is_not_there_is_djangos_lookup_error() -> None:
@@ -394,7 +427,7 @@ def test_an_operation_that_changes_a_state_in_place_reaches_only_its_own(tables:
 
 def test_a_foreign_key_may_outlive_its_target_for_schema_operations_only() -> None:
     state = build(*LIBRARY, ("lib", migrations.DeleteModel("Author")))
-    with rendering_to(Depth.DIRECT):
+    with read_by(Reader.SCHEMA):
         assert state.apps.get_model("lib", "Book")._meta.get_field("author").related_model._meta.label == "lib.Author"
     with pytest.raises(ValueError, match="lazy reference"):
         build(base=state).after("far", migrations.DeleteModel("Island")).apps.get_model("lib", "Book")

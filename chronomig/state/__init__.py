@@ -7,7 +7,7 @@ tell what an operation does, and states as text.
 """
 
 from chronomig.state.encoding import NotEncodable
-from chronomig.state.operations import Depth, is_opaque, rendering_to
+from chronomig.state.operations import Reader, is_opaque, read_by
 from chronomig.state.project import ProjectState
 from chronomig.state.running import run_backwards, run_forwards
 from chronomig.state.snapshot import Unusable
@@ -15,14 +15,14 @@ from chronomig.state.snapshot import dump as dump_state
 from chronomig.state.snapshot import load as load_state
 
 __all__ = [
-    "Depth",
     "NotEncodable",
     "ProjectState",
+    "Reader",
     "Unusable",
     "dump_state",
     "is_opaque",
     "load_state",
-    "rendering_to",
+    "read_by",
     "run_backwards",
     "run_forwards",
 ]

@@ -89,7 +89,7 @@ class Cheaply(NamedTuple):
         kind: Any = type(self.field)
         if kind.__module__ not in PLAIN_FIELDS:
             return self.field.clone()
-        made = copy.deepcopy(self.field)
+        made = self.field.__deepcopy__({})
         for name in computed_names(kind) & made.__dict__.keys():
             del made.__dict__[name]
         if made.auto_created:  # before all fields that were written (Field.__init__)

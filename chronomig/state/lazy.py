@@ -93,8 +93,9 @@ def targets(relation: Any) -> list[Any]:
     """Return what *relation* leads to: the classes, names where they cannot be rendered now."""
     if isinstance(relation, LazyRelation):
         model = getattr(relation.field, "model", None)  # type: ignore[attr-defined]
-        render = getattr(model._meta.apps, "render_targets", None) if model is not None else None
-        if render is not None and render(model, names_in(relation)):
+        resolve = getattr(model._meta.apps, "resolve", None) if model is not None else None
+        # Rendering a target may read, and so resolve, this very relation.
+        if resolve is not None and resolve(model, relation) and isinstance(relation, LazyRelation):
             kind: Any = relation.plain
             relation.__class__ = kind
     return known_targets(relation)

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from enum import IntEnum
+from enum import Enum
 
 from django.db.migrations import operations as ops
 from django.db.migrations.operations.base import Operation
 
 
-class Depth(IntEnum):
-    """How much is rendered together with a model that is asked for."""
+class Reader(Enum):
+    """Who reads the models of a state."""
 
-    SHALLOW = 0
-    """The class, its bases, and the models that its primary key leads to; other relations may be strings."""
-    DIRECT = 1
-    """SHALLOW, and every target and through model of its own relations SHALLOW: what schema editors read."""
-    CLOSURE = 2
-    """Everything that forward relations lead to; what refers to it, when it is asked for. For unknown code."""
+    SCHEMA = "schema editor"
+    """Looks at a model and at what it refers to. Sees deleted models while something refers to them still."""
+    CODE = "code"
+    """May follow any relation, in either direction."""
 
 
 _SCHEMA_ONLY = frozenset(
@@ -102,23 +100,23 @@ def _is_known(operation: Operation) -> bool:
     return kind in _SCHEMA_ONLY or (kind.__module__ == _POSTGRES and kind.__name__ in _POSTGRES_SCHEMA_ONLY)
 
 
-def depth_of(operation: Operation) -> Depth:
-    """Return how deep models have to be rendered for *operation*."""
-    return Depth.DIRECT if is_schema_only(operation) else Depth.CLOSURE
+def reader_of(operation: Operation) -> Reader:
+    """Return who looks at the models that *operation* is handed."""
+    return Reader.SCHEMA if is_schema_only(operation) else Reader.CODE
 
 
-_depth: ContextVar[Depth] = ContextVar("rendering depth", default=Depth.CLOSURE)
+_reader: ContextVar[Reader] = ContextVar("reader", default=Reader.CODE)
 
 
-def current_depth() -> Depth:
-    return _depth.get()
+def current_reader() -> Reader:
+    return _reader.get()
 
 
 @contextmanager
-def rendering_to(depth: Depth) -> Iterator[None]:
-    """Render to *depth* whatever is asked for inside."""
-    token = _depth.set(depth)
+def read_by(reader: Reader) -> Iterator[None]:
+    """Hand out models for *reader* inside."""
+    token = _reader.set(reader)
     try:
         yield
     finally:
-        _depth.reset(token)
+        _reader.reset(token)

@@ -23,7 +23,8 @@ from chronomig.state.copies import (
     with_base_renamed,
     with_fields_copied,
 )
-from chronomig.state.operations import uses_mutators_only
+from chronomig.state.lending import Lent
+from chronomig.state.operations import current_reader, uses_mutators_only
 from chronomig.state.references import Key, ReverseIndex
 from chronomig.state.registry import LazyApps
 from chronomig.state.version import Version
@@ -42,6 +43,7 @@ class ProjectState(DjangoProjectState):
         self._order = next(_derived)
         self._tombstones: Mapping[Key, ModelState] = {}
         self._reverse: ReverseIndex | None = None
+        self._lent = Lent()
         self._version: Version | None = None
         """What these models are frozen as, once they are shared or rendered."""
 
@@ -71,7 +73,7 @@ class ProjectState(DjangoProjectState):
         state = type(self)(None, set(self.real_apps))
         state.models = self.models.fork() if isinstance(self.models, PrivateModels) else self.models
         state._order, state._tombstones, state._reverse = self._order, self._tombstones, self._reverse
-        state._version = version
+        state._lent, state._version = self._lent, version
         return state
 
     def guarded(self) -> ProjectState:
@@ -105,11 +107,11 @@ class ProjectState(DjangoProjectState):
 
     @property
     def apps(self) -> LazyApps:
-        """The registry of this version of the models; renders on demand."""
-        version = self._freeze()
-        if version.registry is None:
-            version.registry = LazyApps(version, self.real_apps)
-        return version.registry
+        """The registry of this version of the models, for who reads now; renders on demand."""
+        registries, reader = self._freeze().registries, current_reader()
+        if reader not in registries:
+            registries[reader] = LazyApps(self._freeze(), reader, self.real_apps)
+        return registries[reader]
 
     def validate(self) -> None:
         """Render everything; raise ValueError, InvalidBasesError, or what a field raises."""
@@ -118,7 +120,7 @@ class ProjectState(DjangoProjectState):
     def _freeze(self) -> Version:
         if self._version is None:
             models = dict(self.models) if isinstance(self.models, PrivateModels) else self.models
-            self._version = Version(models, self._tombstones, self._order, self._reverse)
+            self._version = Version(models, self._tombstones, self._order, self._reverse, self._lent)
         return self._version
 
     # Changing

@@ -1,8 +1,8 @@
 """
 One version of the models -> classes, each rendered when it is first asked for.
 
-Operations and schema editors reach models only through an app registry. This one renders a model together with the
-neighbourhood that :func:`~chronomig.state.operations.current_depth` asks for.
+Operations and schema editors reach models only through an app registry. This one renders a model when it is asked
+for, and the target of a relation when the relation is read.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from django.db.migrations.state import AppConfigStub, ModelState, StateApps
 from django.db.models import Model
 
 from chronomig.state.lazy import LazyOptions, make_lazy
-from chronomig.state.operations import current_depth
-from chronomig.state.references import AnyField
+from chronomig.state.operations import Reader
+from chronomig.state.references import AnyField, Key
 from chronomig.state.rendering import Renderer, auto_created_throughs
 from chronomig.state.version import Version
 
@@ -43,7 +43,7 @@ class LazyAppConfig(AppConfigStub):
 class LazyApps(StateApps):
     """An app registry that renders on demand; see the module."""
 
-    def __init__(self, version: Version, real_apps: Iterable[str] = ()) -> None:
+    def __init__(self, version: Version, reader: Reader = Reader.CODE, real_apps: Iterable[str] = ()) -> None:
         # Not StateApps.__init__, which renders everything, but what Apps.__init__ sets.
         self.all_models = defaultdict(dict)
         self.stored_app_configs: list[object] = []
@@ -53,7 +53,7 @@ class LazyApps(StateApps):
         self.ready_event: Any = None
         self.real_models = list(_real_model_states(real_apps))
         self.real_apps = frozenset(real_apps)
-        self._start_over(Renderer(self, version, self.real_models))
+        self._start_over(Renderer(self, version, reader, self.real_models))
 
     def _start_over(self, renderer: Renderer) -> None:
         self._renderer = renderer
@@ -74,8 +74,7 @@ class LazyApps(StateApps):
         """Return {lower-case name: class} of one app, all rendered."""
         found: dict[str, type[Model]] = {}
         for name in self._renderer.names_by_label.get(label, ()):
-            # A class without its relations would be a trap.
-            self._renderer.ensure((label, name), current_depth())
+            self._renderer.ensure_with_ends((label, name))
             model = self.all_models[label][name]
             found |= {str(one._meta.model_name): one for one in (*auto_created_throughs(model), model)}
         return found | {str(one._meta.model_name): one for one in self._foreign if one._meta.app_label == label}
@@ -85,26 +84,31 @@ class LazyApps(StateApps):
         return [model for config in configs for model in config.get_models(include_auto_created, include_swapped)]
 
     def get_model(self, app_label: str, model_name: str | None = None, require_ready: bool = True) -> type[Model]:
-        """Return the class, rendered to the current depth; raise LookupError."""
+        """Return the class; raise LookupError."""
         if model_name is None:
             app_label, model_name = app_label.split(".")
         name = model_name.lower()
         # While a class is made (its bases, class_prepared) only what is there is there, as in Django.
         if not self._renderer.is_busy:
-            self._renderer.ensure_named((app_label, name), current_depth())
+            self._renderer.ensure_named((app_label, name))
         found = self.all_models.get(app_label, {}).get(name)
         if found is None:
             self.get_app_config(app_label)  # raises its own LookupError for an app that is not there
             raise LookupError(f"App {app_label!r} doesn't have a {model_name!r} model.")
         return found
 
+    def get_lone_model(self, key: Key) -> type[Model]:
+        """Return the class of *key*, whatever it refers to."""
+        self._renderer.ensure(key)
+        return self.all_models[key[0]][key[1]]
+
     def relations_to(self, model: type[Model], *, one_to_one: bool = False) -> list[AnyField]:
         """Return the fields that relate to *model* or to a proxy of it, their models rendered."""
         return self._renderer.relations_to(model, self._foreign, one_to_one=one_to_one)
 
-    def render_targets(self, model: type[Model], names: Iterable[str]) -> bool:
-        """Render what relations of *model* name; return whether all of it is there."""
-        return self._renderer.ensure_targets((model._meta.app_label, str(model._meta.model_name)), names)
+    def resolve(self, model: type[Model], relation: Any) -> bool:
+        """Render what *relation* of *model* leads to; return whether all of it is there."""
+        return self._renderer.resolve((model._meta.app_label, str(model._meta.model_name)), relation)
 
     def register_model(self, app_label: str, model: type[Model]) -> None:
         self.all_models[app_label][str(model._meta.model_name)] = model

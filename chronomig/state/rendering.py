@@ -1,8 +1,8 @@
 """
-Model states -> classes, with as much around them as is asked for.
+Model states -> classes, one by one.
 
-A class can be deepened later: Django resolves a relation when its target is registered. No class is shared between
-registries.
+What a class refers to, and what refers to it, is rendered when it is read. No class is shared between registries; a
+registry for schema editors may refer to classes of their own, see :mod:`~chronomig.state.lending`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from django.core.checks import model_checks
 from django.db.migrations.exceptions import InvalidBasesError
 from django.db.migrations.state import ModelState
 from django.db.migrations.utils import resolve_relation
-from django.db.models import Model
+from django.db.models import ManyToOneRel, Model, OneToOneRel
 
 from chronomig.state.copies import copied_cheaply
-from chronomig.state.lazy import LazyAccessor, known_targets
-from chronomig.state.operations import Depth, current_depth
+from chronomig.state.lazy import LazyAccessor, known_targets, names_in
+from chronomig.state.operations import Reader
 from chronomig.state.references import (
     AnyField,
     Key,
@@ -39,17 +39,21 @@ if TYPE_CHECKING:
 class Renderer:
     """Render the models of one version into one registry."""
 
-    def __init__(self, registry: LazyApps, version: Version, added: Iterable[ModelState] = ()) -> None:
+    def __init__(
+        self, registry: LazyApps, version: Version, reader: Reader, added: Iterable[ModelState] = ()
+    ) -> None:
         self.registry = registry
         self.version = version
+        self.reader = reader
         self.added = {key_of(model): model for model in added}
         """Models that are no part of the version: of apps without migrations."""
-        self._levels: dict[Key, Depth] = {}
+        self._rendered: set[Key] = set()
+        self._with_ends: set[Key] = set()
         self._at_work: list[Key] = []
 
     def with_added(self, models: Iterable[ModelState]) -> Renderer:
         """Return a renderer that begins anew, with *models* besides."""
-        return Renderer(self.registry, self.version, [*self.added.values(), *models])
+        return Renderer(self.registry, self.version, self.reader, [*self.added.values(), *models])
 
     @property
     def is_busy(self) -> bool:
@@ -61,7 +65,8 @@ class Renderer:
         return grouped({**self.version.models, **self.added}) if self.added else self.version.names_by_label
 
     def forget(self, key: Key) -> None:
-        self._levels.pop(key, None)
+        self._rendered.discard(key)
+        self._with_ends.discard(key)
 
     # What the states say
 
@@ -96,47 +101,72 @@ class Renderer:
 
     # Classes
 
-    def ensure_named(self, key: Key, depth: Depth) -> None:
-        """Render *key* to *depth*; if no state has it, the models that may own an auto-created through model."""
+    def ensure_named(self, key: Key) -> None:
+        """Render *key*; if no state has it, the models that may own an auto-created through model."""
         if self._state(key) is not None:
-            self.ensure(key, depth)
+            self.ensure_with_ends(key)
             return
         label, name = key
         if name in self.registry.all_models.get(label, {}):
             return
         for place in [place for place, letter in enumerate(name) if letter == "_"]:
             if self._state((label, name[:place])) is not None:  # its name is <owner>_<field>
-                self.ensure((label, name[:place]), depth)
+                self.ensure_with_ends((label, name[:place]))
 
-    def ensure(self, key: Key, depth: Depth) -> None:
-        """Render *key* to *depth*, unless it is; raise ValueError, InvalidBasesError."""
-        level = self._levels.get(key)
-        if level is not None and level >= depth:
+    def ensure_with_ends(self, key: Key) -> None:
+        """Render *key*, and both ends of its ManyToManyFields; raise ValueError for a relation that leads nowhere."""
+        self.ensure(key)
+        if key not in self._with_ends:
+            self._with_ends.add(key)
+            self._raise_dangling(key)
+            for reference in references_of(self._known(key)):
+                if reference.many_to_many or reference.kind is Kind.THROUGH:
+                    self.ensure(reference.target)
+
+    def ensure(self, key: Key) -> None:
+        """Render *key*, unless it is; raise ValueError, InvalidBasesError."""
+        if key in self._rendered:
             return
-        if level is None:
-            self._render(key)
-        if depth is Depth.DIRECT:
-            self._render_ends(key)
-        elif depth is Depth.CLOSURE:
-            self._complete(key)
+        self._render(key)
+        if self.reader is Reader.CODE:
+            self._raise_dangling(key)
+            self._place_accessors(key)
 
-    def ensure_targets(self, owner: Key, names: Iterable[str]) -> bool:
-        """Render what relations of *owner* name, as deep as *owner* is; return whether all of it is there."""
+    def resolve(self, owner: Key, relation: Any) -> bool:
+        """Render what *relation* of *owner* leads to; return whether all of it is there."""
         if self.is_busy:
             return False
-        whole = Depth.CLOSURE in (self._levels.get(owner), current_depth())
-        found = [self._rendered(resolve_relation(name, *owner), whole=whole) for name in names]
-        return all(found)
+        keys = [resolve_relation(name, *owner) for name in names_in(relation)]
+        known = [key for key in keys if self._seen(key) is not None]
+        for key in known:
+            if not self._borrow(key, relation):
+                self.ensure(key)
+        return len(known) == len(keys)
 
-    def _rendered(self, key: Key, *, whole: bool) -> bool:
-        if self._state_seen_from_here(key) is None:
+    def _borrow(self, key: Key, relation: Any) -> bool:
+        """Let a foreign key lead to a class that others share, where that is as good; return whether it does."""
+        model, lent = self._seen(key), self.version.lent
+        foreign_key = relation.plain in (ManyToOneRel, OneToOneRel) and self.reader is Reader.SCHEMA
+        if not foreign_key or lent is None or model is None or key in self._rendered:
             return False
-        self.ensure(key, Depth.CLOSURE if whole else Depth.SHALLOW)
-        return True
+        target = lent.find(key, model, relation.field_name)
+        if target is not None:
+            relation.model = target
+            relation.set_field_name()
+        return target is not None
 
-    def _render(self, key: Key) -> None:
+    def _seen(self, key: Key) -> ModelState | None:
+        # A foreign key may outlive its target for a few operations: the autodetector deletes proxies without looking
+        # who refers to them. Schema editors then see the model as it was.
+        return self._state_or_last(key) if self.reader is Reader.SCHEMA else self._state(key)
+
+    def _known(self, key: Key) -> ModelState:
         model = self._state_or_last(key)
         assert model is not None
+        return model
+
+    def _render(self, key: Key) -> None:
+        model = self._known(key)
         self._render_bases(key, model)
         self._at_work.append(key)
         try:
@@ -144,7 +174,7 @@ class Renderer:
                 copied_cheaply(model).render(self.registry)
         finally:
             self._at_work.pop()
-        self._levels[key] = Depth.SHALLOW
+        self._rendered.add(key)
 
     def _render_bases(self, key: Key, model: ModelState) -> None:
         for base in base_keys(model):
@@ -152,42 +182,14 @@ class Renderer:
                 raise InvalidBasesError(f"Cannot resolve bases for {[model]}: {'.'.join(base)} is not there.")
             self._at_work.append(key)
             try:
-                self.ensure(base, Depth.SHALLOW)
+                self.ensure(base)
             finally:
                 self._at_work.pop()
 
-    def _complete(self, key: Key) -> None:
-        """Make *key*, and what is rendered around it, fit for code that follows relations in either direction."""
-        todo = [key]
-        while todo:
-            key = todo.pop()
-            if self._levels.get(key, Depth.CLOSURE) is Depth.CLOSURE:
-                continue  # what is not rendered is completed when it is
-            targets = self._render_ends(key)
-            self._levels[key] = Depth.CLOSURE
-            self._place_accessors(key)
-            todo += [*targets, *self._sources(key)]
-
-    def _render_ends(self, key: Key) -> list[Key]:
-        """Render both ends of the ManyToManyFields of *key*; return all that it refers to."""
-        model = self._state_or_last(key)
-        assert model is not None
-        references = [reference for reference in references_of(model) if reference.kind is not Kind.AUTO_THROUGH]
-        targets = [reference.target for reference in references]
-        self._raise_missing({target for target in targets if self._state_seen_from_here(target) is None})
-        for reference in references:
-            if reference.many_to_many or reference.kind is Kind.THROUGH:
-                self.ensure(reference.target, Depth.SHALLOW)
-        self._levels[key] = max(self._levels[key], Depth.DIRECT)
-        return targets
-
-    def _state_seen_from_here(self, key: Key) -> ModelState | None:
-        # A foreign key may outlive its target for a few operations: the autodetector deletes proxies without looking
-        # who refers to them. Schema editors then see the model as it was.
-        return self._state_or_last(key) if current_depth() is not Depth.CLOSURE else self._state(key)
-
-    def _raise_missing(self, missing: set[Key]) -> None:
-        """Raise Django's error for a relation to a model that does not exist."""
+    def _raise_dangling(self, key: Key) -> None:
+        """Raise Django's error for a relation of *key* to a model that does not exist."""
+        references = references_of(self._known(key))
+        missing = {reference.target for reference in references if self._seen(reference.target) is None}
         if not missing:
             return
         present = set(self.registry._pending_operations) - missing
@@ -209,12 +211,11 @@ class Renderer:
         if concrete is None:
             return []
         key = concrete._meta.app_label, str(concrete._meta.model_name)
-        depth = Depth.CLOSURE if current_depth() is Depth.CLOSURE else Depth.SHALLOW
         sources = self._in_order(self._sources(key))
         if one_to_one:
             sources = [source for source in sources if self._has_one_to_one(source)]
         for source in sources:
-            self.ensure(source, depth)
+            self.ensure(source)
         holders = [*(self.registry.all_models[label][name] for label, name in sources), *foreign]
         return [
             field
@@ -243,8 +244,8 @@ class Renderer:
             return
         proxy = bool(model._meta.proxy)
         for source in self._direct_sources(key) if proxy else self._sources(key):
-            if source not in self._levels:
-                render: Callable[[], object] = partial(self.ensure, source, Depth.CLOSURE)
+            if source not in self._rendered:
+                render: Callable[[], object] = partial(self.ensure, source)
                 for name in self._accessors(source, key, on_proxy=proxy):
                     if name not in model.__dict__:
                         setattr(model, name, LazyAccessor(name, render))

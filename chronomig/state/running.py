@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 
-from chronomig.state.operations import depth_of, rendering_to, uses_mutators_only
+from chronomig.state.operations import read_by, reader_of, uses_mutators_only
 from chronomig.state.project import ProjectState
 
 
@@ -13,7 +13,7 @@ def run_forwards(
     operation: Operation, app_label: str, editor: BaseDatabaseSchemaEditor, before: ProjectState, after: ProjectState
 ) -> None:
     """Run *operation* on the database, from the state *before* it to the state *after* it."""
-    with rendering_to(depth_of(operation)):
+    with read_by(reader_of(operation)):
         operation.database_forwards(app_label, editor, _handed(operation, before), _handed(operation, after))
 
 
@@ -21,7 +21,7 @@ def run_backwards(
     operation: Operation, app_label: str, editor: BaseDatabaseSchemaEditor, before: ProjectState, after: ProjectState
 ) -> None:
     """Undo *operation* on the database; the states are named as for :func:`run_forwards`."""
-    with rendering_to(depth_of(operation)):
+    with read_by(reader_of(operation)):
         operation.database_backwards(app_label, editor, _handed(operation, after), _handed(operation, before))
 
 

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from django.db.migrations.state import ModelState
 from django.db.models import Field
 
+from chronomig.state.operations import Reader
 from chronomig.state.references import Key, ReverseIndex, base_keys, grouped
 
 if TYPE_CHECKING:
+    from chronomig.state.lending import Lent
     from chronomig.state.registry import LazyApps
 
 FIELDS_PER_VERSION = 1 << 24
@@ -33,14 +35,16 @@ class Version:
         tombstones: Mapping[Key, ModelState],
         sequence: int,
         reverse: ReverseIndex | None,
+        lent: Lent | None = None,
     ) -> None:
         self.models = models
         self.tombstones = tombstones
         """Deleted models, as they last were."""
         self.sequence = sequence
         self.known_reverse = reverse
-        self.registry: LazyApps | None = None
-        """What is rendered of these models."""
+        self.lent = lent
+        self.registries: dict[Reader, LazyApps] = {}
+        """What is rendered of these models, for each reader."""
         self._counter = sequence * FIELDS_PER_VERSION
         self._auto_counter = -sequence * FIELDS_PER_VERSION
 

@@ -1,0 +1,27 @@
+"""
+The stash: rows that a rollback drops, kept in the same database until their migration comes back.
+
+The list of what lies there is a table, ``chronomig_stash``; each entry has its rows in a table of its own. Both are
+written in the transaction of the migration where there is one.
+"""
+
+from chronomig.stash.back import Outcome, bring_back
+from chronomig.stash.entries import TABLE, Entries, Entry, State
+from chronomig.stash.keeper import Keeper, Limits, NothingKept, TooMuch, fills_again, told
+from chronomig.stash.tables import can_stash
+
+__all__ = [
+    "TABLE",
+    "Entries",
+    "Entry",
+    "Keeper",
+    "Limits",
+    "NothingKept",
+    "Outcome",
+    "State",
+    "TooMuch",
+    "bring_back",
+    "can_stash",
+    "fills_again",
+    "told",
+]
