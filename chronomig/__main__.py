@@ -11,7 +11,8 @@ def main() -> None:
     """Run the command line. Collecting garbage while modules are imported only costs time; see cli.project()."""
     gc.disable()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
-    from chronomig.cli import app, handle_errors
+    from chronomig.cli import app
+    from chronomig.handling import handle_errors
 
     sys.exit(handle_errors(app))
 

@@ -86,7 +86,7 @@ def modules_after(project: Project, command: str) -> set[str]:
     code = (
         "import sys\n"
         f"sys.argv = ['chronomig', {command!r}]\n"
-        "from chronomig.cli import app, handle_errors\n"
+        "from chronomig.cli import app\nfrom chronomig.handling import handle_errors\n"
         "assert handle_errors(app) == 0\n"
         "print(' '.join(sys.modules))"
     )
