@@ -9,19 +9,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import chronomig
-from chronomig.config import StashAction
+from chronomig.config import CheckFormat, StashAction
 from chronomig.options import (
+    AllowDataLoss,
+    AllowDataLossIn,
+    Base,
     Before,
     Databases,
     GhostPolicy,
     Json,
     NoInput,
-    Order,
+    NoStash,
+    OrderPolicy,
     Sets,
     Settings,
     Steps,
     To,
     Verbosity,
+    Wait,
 )
 
 if TYPE_CHECKING:
@@ -177,18 +182,12 @@ def migrate(
         bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")
     ] = False,
     no_input: NoInput = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Undo migrations without asking.")] = False,
-    out_of_order: Order = None,
-    no_stash: Annotated[
-        bool, typer.Option("--no-stash", help="Let the rows that are dropped go, do not put them into the stash.")
-    ] = False,
+    allow_data_loss: AllowDataLoss = False,
+    allow_data_loss_in: AllowDataLossIn = None,
+    order: OrderPolicy = None,
+    no_stash: NoStash = False,
     ghosts: GhostPolicy = None,
-    wait: Annotated[
-        float | None,
-        typer.Option(
-            "--wait", metavar="SECONDS", min=0, help="How long to wait for another process; 0 is without end."
-        ),
-    ] = None,
+    wait: Wait = None,
     settings: Settings = None,
     json: Json = False,
     verbosity: Verbosity = 1,
@@ -209,8 +208,9 @@ def migrate(
             collapse=Collapse.INSIST if collapse else Collapse.NEVER,
             check=check,
             interactive=not no_input,
-            yes=yes,
-            out_of_order=out_of_order,
+            allow_data_loss=allow_data_loss,
+            allow_data_loss_in=allow_data_loss_in or [],
+            order=order,
             stash=not no_stash,
             ghosts=ghosts,
             wait_seconds=wait,
@@ -226,7 +226,7 @@ def plan(
     before: Before = None,
     steps: Steps = None,
     databases: Databases = None,
-    out_of_order: Order = None,
+    order: OrderPolicy = None,
     ghosts: GhostPolicy = None,
     settings: Settings = None,
     json: Json = False,
@@ -241,7 +241,7 @@ def plan(
             to=to,
             before=before,
             steps=steps,
-            out_of_order=out_of_order,
+            order=order,
             ghosts=ghosts,
             show_plan=True,
             json=json,
@@ -255,6 +255,39 @@ def status(databases: Databases = None, settings: Settings = None, json: Json = 
     from chronomig.commands import status as command
 
     done(command.run(project(settings), databases=databases or [], json=json))
+
+
+@app.command()
+def check(
+    base: Base = None,
+    sets: Sets = None,
+    format: Annotated[
+        CheckFormat, typer.Option("--format", help="text, or annotations for GitHub.")
+    ] = CheckFormat.TEXT,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Find what should not be merged: clashes with the base, edited files, missing migrations; exit with 3."""
+    from chronomig.commands import check as command
+
+    done(command.run(project(settings), base=base, sets=sets or [], format=format, json=json))
+
+
+@app.command()
+def restamp(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="By default all that only this branch has.")
+    ] = None,
+    base: Base = None,
+    sets: Sets = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be renamed.")] = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Give migrations newer stamps, behind those of the base; refuse what a database or the base has."""
+    from chronomig.commands import restamp as command
+
+    done(command.run(project(settings), names=names or [], base=base, sets=sets or [], dry_run=dry_run, json=json))
 
 
 @app.command()

@@ -20,11 +20,35 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from chronomig.errors import ConfigError, did_you_mean
 
 
-class OutOfOrder(StrEnum):
+class Order(StrEnum):
     """What to do with a pending migration that is older than an applied one."""
 
-    FAIL = "fail"
+    ASK = "ask"
+    """Like COMMUTING; where that refuses and there is a terminal, ask."""
+    COMMUTING = "commuting"
+    """Run it where it stands if its operations commute with those of all that were applied later; else refuse."""
     APPLY = "apply"
+    """Run it where it stands."""
+    REWIND = "rewind"
+    """Undo what was applied later, run it, and run the others again."""
+    FAIL = "fail"
+    """Refuse."""
+
+
+class CheckFormat(StrEnum):
+    """How ``chronomig check`` prints its findings."""
+
+    TEXT = "text"
+    GITHUB = "github"
+
+
+class DatabaseConfig(BaseModel):
+    """What holds for one alias."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    protected: bool = False
+    """Whether a plan that destroys or undoes anything needs the name of the database, typed or in an option."""
 
 
 class StashAction(StrEnum):
@@ -52,8 +76,8 @@ class SetConfig(BaseModel):
 
     databases: tuple[str, ...] = Field(min_length=1)
     """The aliases of DATABASES whose schema this set describes."""
-    out_of_order: OutOfOrder = OutOfOrder.FAIL
-    """The order policy of this set, see :class:`OutOfOrder`."""
+    order: Order = Order.ASK
+    """The order policy of this set, see :class:`Order`."""
     snapshots: bool = True
     """Whether states are read from snapshots, and written as such after a run that had to load many files."""
     stash: bool = True
@@ -75,6 +99,8 @@ class Config(BaseModel):
     """The directory of all migrations, relative to the project's root."""
     sets: dict[str, SetConfig] | None = None
     """The migration sets; by default one per alias, named after it."""
+    databases: dict[str, DatabaseConfig] = Field(default_factory=dict)
+    """What holds for single aliases."""
     unmanaged: tuple[str, ...] = ()
     """Aliases that chronomig leaves alone, such as a read replica or somebody else's database."""
     own_apps: tuple[str, ...] | None = None
@@ -196,7 +222,8 @@ def describe(problem: Mapping[str, Any]) -> str:
     location = [str(part) for part in problem["loc"]]
     key = ".".join(location)
     if problem["type"] == "extra_forbidden":
-        known: Iterable[str] = SetConfig.model_fields if len(location) > 1 else Config.model_fields
+        inner = DatabaseConfig if location[0] == "databases" else SetConfig
+        known: Iterable[str] = inner.model_fields if len(location) > 1 else Config.model_fields
         return " ".join(filter(None, [f"'{key}' is not a key.", did_you_mean(location[-1], known)]))
     return f"'{key}': {problem['msg']}."
 
@@ -210,12 +237,12 @@ def resolve_sets(config: Config, aliases: Iterable[str]) -> dict[str, SetConfig]
     aliases = list(aliases)
     managed = [alias for alias in aliases if alias not in config.unmanaged]
     named = [alias for one in (config.sets or {}).values() for alias in one.databases]
-    for alias in (*config.unmanaged, *named):
+    for alias in (*config.unmanaged, *named, *config.databases):
         if alias not in aliases:
             raise ConfigError(
                 f"There is no database {alias!r} in DATABASES.",
                 cause=f"DATABASES has {', '.join(map(repr, aliases)) or 'no databases'}.",
-                next_step=did_you_mean(alias, aliases) or "Correct 'sets' or 'unmanaged'.",
+                next_step=did_you_mean(alias, aliases) or "Correct 'sets', 'databases' or 'unmanaged'.",
             )
     if config.sets is None:
         return {alias: SetConfig(databases=(alias,)) for alias in managed}

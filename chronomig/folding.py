@@ -133,6 +133,10 @@ class States:
     def current(self) -> ProjectState:
         return self._path.at(len(self._path.changes))
 
+    def before(self, name: str) -> ProjectState:
+        """Return the state in which *name* was applied."""
+        return self._path.at(self._path.changes.index(name))
+
     def without(self, name: str) -> ProjectState:
         """Return the state of all but *name*, and keep it so: *name* is what moves now."""
         if name in self._path.changes:

@@ -56,6 +56,14 @@ class Head:
     """The algorithm that names objects: sha1 or sha256."""
 
 
+@dataclass(frozen=True)
+class Change:
+    """A commit, and who wrote it."""
+
+    commit: str
+    author: str
+
+
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Take what points to another repository out of the environment while git runs."""
@@ -152,6 +160,41 @@ class Repository:
     def is_shallow(self) -> bool:
         return self._run("rev-parse", "--is-shallow-repository")[1].strip() == b"true"
 
+    def last_change(self, path: Path) -> Change | None:
+        """Return the newest commit that changed the file at *path*, None when there is none."""
+        if not path.resolve().is_relative_to(self.top):
+            return None
+        code, out, _ = self._run("log", "-1", "--format=%H%x00%an", "--", f":(top,literal){self.inside(path)}")
+        commit, _, author = text_of(out).strip().partition("\0")
+        return Change(commit, author) if code == 0 and commit else None
+
+    def parents(self, commit: str) -> list[str]:
+        """Return the full hashes of the parents of *commit*."""
+        return self._done_text("rev-list", "--parents", "-n", "1", checked(commit)).split()[1:]
+
+    def fork(self, one: str, other: str) -> str:
+        """Return the last commit that both have in common; raise GitError when none is in this clone."""
+        code, out, _ = self._run("merge-base", checked(one), checked(other))
+        if code or not out.strip():
+            raise GitError(
+                f"{one[:12]} and {other[:12]} have no commit in common in this clone.",
+                cause="It is shallow." if self.is_shallow() else "Their histories are unrelated.",
+                next_step="Fetch the whole history: git fetch --unshallow, or fetch-depth: 0 in the pipeline.",
+            )
+        return text_of(out).split()[0]
+
+    def tracks(self, path: Path) -> bool:
+        """Whether git knows the file at *path*."""
+        return bool(self._lines("ls-files", "--", f":(top,literal){self.inside(path)}"))
+
+    def move(self, old: Path, new: Path) -> None:
+        """Rename a file that git knows, in the working tree and in the index; raise GitError."""
+        self._done("mv", "--", str(self.top / self.inside(old)), str(self.top / self.inside(new)))
+
+    def inside(self, path: Path) -> str:
+        """Return *path* from the top, with slashes; its last part may be a name that is not there yet."""
+        return (path.parent.resolve() / path.name).relative_to(self.top).as_posix()
+
     # -- trees and contents -----------------------------------------------------------------------------------------
 
     def list_folder(self, commit: str, folder: str) -> dict[str, str] | None:
@@ -230,6 +273,9 @@ class Repository:
                 )
             except git.GitCommandNotFound as error:
                 raise no_git(error) from error
+
+    def _done_text(self, command: str, *arguments: str) -> str:
+        return text_of(self._done(command, *arguments))
 
     def _lines(self, command: str, *arguments: str) -> list[str]:
         return text_of(self._done(command, *arguments)).splitlines()

@@ -1,4 +1,4 @@
-"""The one error handler of the command line."""
+"""The one error handler of the command line: errors become lines and exit codes."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,7 +13,7 @@ from django.db import Error as DatabaseFault
 from chronomig import collapse
 from chronomig.adoption import MisfitRefused
 from chronomig.collapse import Collapse, NotEmptyRefused, tables_there
-from chronomig.config import OutOfOrder
+from chronomig.config import Order
 from chronomig.errors import Interrupted, Refused
 from chronomig.executor import Executor, Result, Watcher
 from chronomig.folding import States
@@ -70,7 +70,9 @@ class Choices:
     """What was chosen for a run, the same for all its databases."""
 
     wanted: Wanted = field(default=lambda database, record: None)
-    out_of_order: OutOfOrder | None = None
+    order: Order | None = None
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    """What was chosen for single databases, by alias."""
     fake: bool = False
     stash: Limits | None = None
     """What the stash takes of the rows that a rollback drops; None leaves the stash alone."""
@@ -88,7 +90,8 @@ def plan_journey(database: Database, choices: Choices, record: Record | None = N
         raise MisfitRefused(database.alias, misfits)
     code = database.code(record, choices.wanted(database, record))
     adoptable = tuple(one for one in record.applied if one.how == Kind.ADOPTED and one.at is None)
-    return Journey(database, record, database.plan(record, code, choices.out_of_order), code, adoptable)
+    order = choices.orders.get(database.alias, choices.order)
+    return Journey(database, record, database.plan(record, code, order), code, adoptable)
 
 
 def load_journey(journey: Journey, choices: Choices) -> list[Prepared]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chronomig.config import Ghosts, OutOfOrder
+from chronomig.config import Ghosts, Order
 
 Settings = Annotated[str | None, typer.Option("--settings", metavar="MODULE", help="Django's settings module.")]
 Databases = Annotated[
@@ -35,12 +35,35 @@ Before = Annotated[
 Steps = Annotated[
     int | None, typer.Option("--steps", metavar="N", help="N migrations further, or back when N is negative.")
 ]
-Order = Annotated[
-    OutOfOrder | None,
+OrderPolicy = Annotated[
+    Order | None,
     typer.Option(
-        "--out-of-order",
+        "--order",
         help="What to do with a pending migration that is older than an applied one.",
         show_default=False,
+    ),
+]
+
+Base = Annotated[
+    str | None,
+    typer.Option("--base", metavar="REF", help="The branch to merge into; by default origin/HEAD."),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
+]
+AllowDataLoss = Annotated[
+    bool,
+    typer.Option(
+        "--allow-data-loss", "--yes", "-y", help="Destroy data without asking, but for protected databases."
+    ),
+]
+AllowDataLossIn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-data-loss-in",
+        metavar="ALIAS",
+        help="Destroy data in this database without asking, also when it is protected; can be repeated.",
     ),
 ]
 
@@ -51,4 +74,11 @@ GhostPolicy = Annotated[
         help="What to do about migrations that are applied, but not in the tree; ask on a terminal, else keep.",
         show_default=False,
     ),
+]
+NoStash = Annotated[
+    bool, typer.Option("--no-stash", help="Let the rows that are dropped go, do not put them into the stash.")
+]
+Wait = Annotated[
+    float | None,
+    typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for another process; 0 is without end."),
 ]

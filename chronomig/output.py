@@ -90,8 +90,8 @@ def say_error(error: ChronomigError) -> None:
         say(f"  {line.removeprefix('  ')}", err=True)
     for line in error.more():
         say(f"  {line}", err=True)
-    if error.next_step:
-        say(f"  -> {error.next_step}", err=True)
+    for number, line in enumerate(error.next_step.splitlines()):
+        say(f"  {'  ' if number else '->'} {line}", err=True)
 
 
 def error_as_json(error: ChronomigError) -> dict[str, object]:
@@ -313,7 +313,12 @@ def event_as_json(event: Event) -> dict[str, object]:
 # -- questions ------------------------------------------------------------------------------------------------------
 
 
+def ask(question: str) -> str:
+    """Ask on the terminal; return what was typed, in lower case."""
+    print(f"{question} ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    return sys.stdin.readline().strip().lower()
+
+
 def confirm(question: str) -> bool:
     """Ask on the terminal; anything but a yes is a no."""
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return ask(f"{question} [y/N]") in ("y", "yes")

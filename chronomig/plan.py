@@ -7,13 +7,13 @@ statement runs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from chronomig.config import OutOfOrder
+from chronomig.config import Order
 from chronomig.errors import ChronomigError, Refused
 
 
@@ -120,12 +120,43 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Side:
+    """One of two migrations that cannot change places, and the operation of it that stands in the way."""
+
+    name: str
+    operation: str
+    where: str = ""
+    """Its file, and who wrote it as far as that is known."""
+
+    def __str__(self) -> str:
+        return f"{self.name}  {self.operation}" + (f"  ({self.where})" if self.where else "")
+
+
+@dataclass(frozen=True)
+class Quarrel:
+    """Why two migrations cannot change places."""
+
+    one: Side
+    other: Side
+    reason: str
+
+
+@dataclass(frozen=True)
 class Clash:
     """A migration that would move under one that was applied later, or stands later in the timeline."""
 
     name: str
     direction: Direction
     over: tuple[str, ...] = field(default=())
+    quarrels: tuple[Quarrel, ...] = ()
+    """What a judge found, one for each name in *over* that really stands in the way."""
+
+
+Judge = Callable[[Sequence[Clash], Sequence[str], Sequence[str]], Sequence[Clash]]
+"""
+Takes what is out of order, what is applied (in the order of application) and what is to go up (in file order);
+returns what cannot run where it stands, with the reasons.
+"""
 
 
 class OutOfOrderRefused(Refused):
@@ -135,12 +166,20 @@ class OutOfOrderRefused(Refused):
         self.clashes = tuple(clashes)
         super().__init__(
             f"{_count(clashes)} out of order; nothing was run.",
-            cause="\n".join(f"  {explain(clash)}" for clash in clashes),
-            next_step=(
-                "Move it where it stands with --out-of-order apply, go back first with --to, "
-                "or give the file a newer stamp."
-            ),
+            cause="\n".join(line for clash in clashes for line in lines_of(clash)),
         )
+        self.offer("chronomig migrate")
+
+    def offer(self, command: str) -> None:
+        """Name the ways out, with *command* as it was typed."""
+        ways = [
+            (f"{command} --order apply", "run it where it stands"),
+            (f"{command} --order rewind", "undo what was applied later, run all in order"),
+        ]
+        if names := [clash.name for clash in self.clashes if clash.direction is Direction.UP]:
+            ways.append((f"chronomig restamp {' '.join(names)}", "give it a newer stamp, if nobody else has it"))
+        width = max(len(way) for way, _ in ways)
+        self.next_step = "\n".join(f"{way:<{width}}  # {what}" for way, what in ways)
 
 
 class MissingCodeRefused(Refused):
@@ -184,7 +223,8 @@ def plan(
     record: Record,
     wanted: Collection[str],
     *,
-    out_of_order: OutOfOrder = OutOfOrder.FAIL,
+    order: Order = Order.FAIL,
+    judge: Judge | None = None,
     edited: Collection[str] = (),
     elsewhere: Collection[str] = (),
     unrelated: Mapping[str, Collection[str]] = MappingProxyType({}),
@@ -194,7 +234,8 @@ def plan(
 
     *timeline* holds the names of the files, in order; *edited* the applied names whose file has other bytes now;
     *elsewhere* the names that are not in the timeline, but whose code is at hand; *unrelated* the applied names that
-    do not stand on a pending one, whatever the order of the files.
+    do not stand on a pending one, whatever the order of the files. The *judge* is asked only when something is out of
+    order, and the policy goes by what operations do.
     Raise OutOfOrderRefused, MissingCodeRefused, or UnknownWanted.
     """
     files, wanted, applied = set(timeline), set(wanted), record.names
@@ -210,15 +251,41 @@ def plan(
     pending = (name for name in timeline if name in wanted and name not in in_effect)
     ups = [Step(name, Direction.UP) for name in pending if name not in begun]
     steps = [*resumed, *downs, *ups]
-    _refuse_missing_code(steps, at_hand, edited, {one.name: one.whence for one in record.applied})
+    whence = {one.name: one.whence for one in record.applied}
+    _refuse_missing_code(steps, at_hand, edited, whence)
     stays = [name for name in settled if name in wanted]
     clashes = list(_clashes(downs, ups, settled, stays, unrelated))
-    stepped_over = [
-        clash for clash in clashes if clash.direction is Direction.DOWN and not at_hand.issuperset(clash.over)
-    ]
-    if stepped_over or (clashes and out_of_order is OutOfOrder.FAIL):
-        raise OutOfOrderRefused(stepped_over or clashes)
+    _refuse_to_step_over(clashes, at_hand)
+    if clashes and order is Order.REWIND:
+        return _rewound(resumed, downs, ups, clashes, settled, at_hand, edited, whence)
+    if clashes and judge is not None and order in (Order.ASK, Order.COMMUTING):
+        clashes = list(judge(clashes, settled, [step.name for step in ups]))
+    if clashes and order is not Order.APPLY:
+        raise OutOfOrderRefused(clashes)
     return Plan(tuple(steps), tuple(sorted(set(stays) - files)))
+
+
+def _refuse_to_step_over(clashes: Sequence[Clash], files: Collection[str]) -> None:
+    """What has no file cannot be judged, and is never stepped over on the way down."""
+    found = [one for one in clashes if one.direction is Direction.DOWN and not set(files).issuperset(one.over)]
+    if found:
+        raise OutOfOrderRefused(found)
+
+
+def _rewound(
+    resumed: Sequence[Step], downs: Sequence[Step], ups: Sequence[Step], clashes: Sequence[Clash],
+    settled: Sequence[str], files: Collection[str], edited: Collection[str], whence: Mapping[str, str],
+) -> Plan:  # fmt: skip
+    """Undo all that was applied since the first that stands in the way; then run everything in file order."""
+    first = min(settled.index(name) for clash in clashes for name in clash.over)
+    going = {step.name for step in downs}
+    again = [name for name in settled[first:] if name not in going]
+    down = [Step(name, Direction.DOWN) for name in reversed(settled) if name in going or name in again]
+    up = [Step(name, Direction.UP) for name in sorted([*again, *(step.name for step in ups)])]
+    steps = (*resumed, *down, *up)
+    _refuse_missing_code(steps, files, edited, whence)
+    stays = {name for name in settled if name not in going and name not in again}
+    return Plan(steps, tuple(sorted(stays - set(files))))
 
 
 def _resume(half: HalfDone, wanted: Collection[str]) -> list[Step]:
@@ -233,12 +300,12 @@ def _refuse_missing_code(
     steps: Sequence[Step], files: Collection[str], edited: Collection[str], whence: Mapping[str, str]
 ) -> None:
     """A half-done migration may have been edited: mending it is how it gets finished."""
-    missing = [
+    found = (
         step.name
         for step in steps
         if step.name not in files or (step.direction is Direction.DOWN and not step.resumed and step.name in edited)
-    ]
-    if missing:
+    )
+    if missing := list(dict.fromkeys(found)):
         raise MissingCodeRefused(missing, [name for name in missing if name in files], whence)
 
 
@@ -270,6 +337,15 @@ def explain(clash: Clash) -> str:
     if clash.direction is Direction.UP:
         return f"{clash.name} is pending, but older than {others}, which is applied"
     return f"{clash.name} would go down, but {others} was applied after it and stays"
+
+
+def lines_of(clash: Clash) -> Iterator[str]:
+    """Yield what a person reads of one clash: both sides of each quarrel, and why."""
+    yield f"  {explain(clash)}"
+    for quarrel in clash.quarrels:
+        yield f"    {quarrel.one}"
+        yield f"    {quarrel.other}"
+        yield f"    {quarrel.reason}"
 
 
 def _count(clashes: Sequence[Clash]) -> str:

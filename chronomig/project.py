@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import django
@@ -24,8 +25,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig import config as configuration
 from chronomig.adoption import Adoption, Ancestry, Needs, weigh
-from chronomig.config import Config, OutOfOrder, SetConfig
-from chronomig.errors import ConfigError, UsageError, did_you_mean
+from chronomig.config import Config, DatabaseConfig, Order, SetConfig
+from chronomig.errors import ConfigError, GitError, UsageError, did_you_mean
 from chronomig.folding import States
 from chronomig.frozen import Frozen, read_frozen
 from chronomig.history import Event, History, Kind, django_applied
@@ -40,7 +41,7 @@ from chronomig.loading import (
     put_on_path,
     read_origin,
 )
-from chronomig.plan import Applied, Plan, Record, plan
+from chronomig.plan import Applied, Clash, Judge, Plan, Record, plan
 from chronomig.snapshots import Snapshots
 from chronomig.sources import Code, Shelf, edited
 from chronomig.stash import Entries, Limits, can_stash
@@ -104,6 +105,29 @@ class MigrationSet:
         stored = self.snapshots.known(self.contents(names, there)) if self.config.snapshots else {}
         return States(names, lambda name: self.loader.load(there[name]), stored)
 
+    def judge(self, entries: Mapping[str, Entry]) -> Judge:
+        """Return what judges a clash in the order by what the operations do; *entries* have the code."""
+
+        def judge(clashes: Sequence[Clash], settled: Sequence[str], ups: Sequence[str]) -> Sequence[Clash]:
+            from chronomig.order import OrderJudge  # imported by who has something out of order
+
+            load = self.loader.load
+            states = partial(self.states, entries=entries)
+            return OrderJudge(
+                lambda name: load(entries[name]), states, entries.keys(), lambda name: self.where(entries[name])
+            )(clashes, settled, ups)
+
+        return judge
+
+    def where(self, entry: Entry) -> str:
+        """Name the file of a migration for a person, with who committed it last where git knows."""
+        here = Path.cwd()
+        found = [str(entry.path.relative_to(here) if entry.path.is_relative_to(here) else entry.path)]
+        with suppress(GitError):
+            if self.trees.in_repository and (change := self.trees.repository.last_change(entry.path)):
+                found += [change.author, change.commit[:10]]
+        return ", ".join(found)
+
     @cached_property
     def origins(self) -> Mapping[Key, str]:
         """(app label, upstream name) -> name, of every vendored file."""
@@ -119,9 +143,10 @@ class MigrationSet:
 class Database:
     """One alias: its connection, its history, and the set that it uses."""
 
-    def __init__(self, alias: str, migration_set: MigrationSet) -> None:
+    def __init__(self, alias: str, migration_set: MigrationSet, config: DatabaseConfig) -> None:
         self.alias = alias
         self.set = migration_set
+        self.config = config
 
     @property
     def connection(self) -> BaseDatabaseWrapper:
@@ -184,14 +209,16 @@ class Database:
         everything = (*files.names, *record.names, *half)
         return Code(files, files, record, frozenset(everything if wanted is None else wanted), self.set.shelf)
 
-    def plan(self, record: Record, code: Code, out_of_order: OutOfOrder | None = None) -> Plan:
-        """Plan the way to what *code* was collected for."""
+    def plan(self, record: Record, code: Code, order: Order | None = None) -> Plan:
+        """Plan the way to what *code* was collected for; *order* comes before the policy of the set."""
+        order = order or self.set.config.order
         return plan(
             code.target.names,
             record,
             code.wanted,
-            out_of_order=out_of_order or self.set.config.out_of_order,
-            edited=code.edited,
+            order=order,
+            judge=self.set.judge(code.entries),
+            edited=self.edited(record.applied) if order is Order.REWIND else code.edited,
             elsewhere=code.elsewhere,
             unrelated=self.unrelated(record, code),
         )
@@ -242,7 +269,12 @@ class Project:
     @cached_property
     def databases(self) -> Mapping[str, Database]:
         """Every managed database by alias."""
-        found = {alias: Database(alias, one) for one in self.sets.values() for alias in one.aliases}
+        configured, default = self.config.databases, DatabaseConfig()
+        found = {
+            alias: Database(alias, one, configured.get(alias, default))
+            for one in self.sets.values()
+            for alias in one.aliases
+        }
         return {alias: found[alias] for alias in real_aliases() if alias in found}
 
     def choose_databases(self, aliases: Sequence[str]) -> list[Database]:

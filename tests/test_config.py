@@ -40,7 +40,7 @@ def test_an_unmanaged_alias_is_in_no_set() -> None:
         ({"sets": {"a": {}}}, "'sets.a.databases': Field required."),
         ({"sets": {"a": {"databases": []}}}, "'sets.a.databases'"),
         ({"sets": {"a/b": {"databases": ["default"]}}}, "'a/b' is not a name of letters, digits and underscores"),
-        ({"sets": {"a": {"databases": ["default"], "out_of_order": "x"}}}, "'sets.a.out_of_order'"),
+        ({"sets": {"a": {"databases": ["default"], "order": "x"}}}, "'sets.a.order'"),
         ({"database_timeout": -1}, "'database_timeout'"),
         ({"sets": {"a": {"databases": ["defautl"]}}}, "There is no database 'defautl' in DATABASES."),
         ({"unmanaged": ["nope"]}, "There is no database 'nope' in DATABASES."),

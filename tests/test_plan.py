@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronomig.config import OutOfOrder
+from chronomig.config import Order
 from chronomig.plan import (
     Applied,
     Direction,
@@ -58,22 +58,22 @@ def test_a_pending_migration_older_than_an_applied_one_is_refused() -> None:
         plan([A, B, C], record(A, C), [A, B, C])
     assert caught.value.exit_code == 4
     assert f"{B} is pending, but older than {C}, which is applied" in caught.value.cause
-    assert "--out-of-order apply" in caught.value.next_step
+    assert "--order apply" in caught.value.next_step
 
 
 def test_the_policy_apply_runs_it_where_it_stands() -> None:
-    assert moves(plan([A, B, C], record(A, C), [A, B, C], out_of_order=OutOfOrder.APPLY)) == ["+b"]
+    assert moves(plan([A, B, C], record(A, C), [A, B, C], order=Order.APPLY)) == ["+b"]
 
 
 def test_going_down_under_a_migration_that_was_applied_later_is_refused() -> None:
     with pytest.raises(OutOfOrderRefused, match="1 migration is out of order"):
         plan([A, B, C], record(A, C, B), [A, B])
-    assert moves(plan([A, B, C], record(A, C, B), [A, B], out_of_order=OutOfOrder.APPLY)) == ["-c"]
+    assert moves(plan([A, B, C], record(A, C, B), [A, B], order=Order.APPLY)) == ["-c"]
 
 
 def test_a_migration_without_a_file_is_never_stepped_over() -> None:
     with pytest.raises(OutOfOrderRefused, match="out of order"):
-        plan([A, C], record(A, C, B), [A, B], out_of_order=OutOfOrder.APPLY)
+        plan([A, C], record(A, C, B), [A, B], order=Order.APPLY)
 
 
 def test_what_is_applied_without_a_file_stays_and_is_named() -> None:
@@ -123,7 +123,7 @@ def test_plan_then_apply_makes_applied_equal_to_wanted(
     timeline.sort()
     applied = [name for name in order[:count] if name in timeline]
     wanted = [name for name in wanted if name in timeline]
-    found = plan(timeline, record(*applied), wanted, out_of_order=OutOfOrder.APPLY)
+    found = plan(timeline, record(*applied), wanted, order=Order.APPLY)
     now = list(applied)
     for step in found:
         now.append(step.name) if step.direction is Direction.UP else now.remove(step.name)

@@ -211,7 +211,7 @@ def test_an_edited_file_is_loaded_and_what_is_damaged_is_passed_over_in_a_line(s
     shop.ok("snapshot")
     first = shop.root / "project_migrations/default/20260101000000_m0.py"
     first.write_text(first.read_text() + "# edited\n")
-    assert loaded(shop, "migrate", "--out-of-order", "apply") == "012345"
+    assert loaded(shop, "migrate", "--order", "apply") == "012345"
 
 
 def test_a_set_can_do_without(shop: Project) -> None:

@@ -262,7 +262,7 @@ def test_an_older_history_is_read_as_it_is_and_gets_the_new_columns_at_the_first
     with_old = project.ok("history", "--json").json["databases"][0]["events"]
     assert {event["commit"] for event in with_old} == {None}
     project.migration("20260104000000_more", COLOUR)
-    project.ok("migrate", "--out-of-order", "apply")
+    project.ok("migrate", "--order", "apply")
     events = project.ok("history", "--json").json["databases"][0]["events"]
     assert [event["branch"] for event in events] == [None] * len(with_old) + ["main"] * (len(events) - len(with_old))
     project.ok("migrate", "--to", "zero", "--yes")

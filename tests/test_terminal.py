@@ -105,22 +105,23 @@ def test_a_narrow_window_folds_and_cuts_nothing(shop: Project) -> None:
 
 def test_going_down_asks_on_a_terminal_and_takes_only_a_yes(shop: Project) -> None:
     shop.ok("migrate")
-    code, screen = on_a_terminal(shop, "migrate", "--to", "zero", typed="n\n")
+    code, screen = on_a_terminal(shop, "migrate", "--to", "zero", "--no-stash", typed="n\n")
     assert code == 4
-    assert "2 migrations would be undone" in screen
-    assert "Continue? [y/N]" in screen
+    assert "default (2 migrations undone):" in screen
+    assert f"{A} (down): table shop_item, 40 rows" in screen
+    assert "Destroy it in 'default'? [y/N]" in screen
     assert "The question was answered with no." in screen
     assert len(shop.applied()) == 2
-    code, screen = on_a_terminal(shop, "migrate", "--to", "zero", typed="y\n")
+    code, screen = on_a_terminal(shop, "migrate", "--to", "zero", "--no-stash", typed="y\n")
     assert code == 0, screen
     assert shop.applied() == []
 
 
 def test_no_input_never_asks_even_on_a_terminal(shop: Project) -> None:
     shop.ok("migrate")
-    code, screen = on_a_terminal(shop, "migrate", "--to", "zero", "--no-input")
+    code, screen = on_a_terminal(shop, "migrate", "--to", "zero", "--no-stash", "--no-input")
     assert code == 4
-    assert "Continue?" not in screen
+    assert "Destroy it" not in screen
 
 
 def test_a_reader_that_goes_away_does_not_stop_a_migration(shop: Project) -> None:
@@ -152,7 +153,7 @@ def test_names_that_the_terminal_cannot_show_do_not_stop_it(shop: Project) -> No
 def test_the_version_and_the_help_need_no_project(shop: Project) -> None:
     assert re.fullmatch(r"chronomig \d+\.\d+\.\d+\n", shop.ok("--version", cwd=shop.root.parent).out)
     assert "makemigrations" in shop.ok("--help", cwd=shop.root.parent).out
-    assert "--out-of-order" in shop.ok("migrate", "-h", cwd=shop.root.parent).out
+    assert "--order" in shop.ok("migrate", "-h", cwd=shop.root.parent).out
     unknown = shop.chronomig("migrat")
     assert unknown.code == 2
     assert "No such command 'migrat'" in unknown.err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,9 +12,6 @@ from chronomig.migrator import Choices, plan_journey
 from chronomig.plan import Applied, Record
 from chronomig.project import Database
 from chronomig.sources import Found, applied_or_begun
-
-Chosen = Mapping[str, Collection[str]]
-"""{alias: names of ghosts that are rolled back}"""
 
 
 @dataclass(frozen=True)
@@ -40,13 +36,11 @@ class Haunted:
         return names[: next((place for place, name in enumerate(names) if name not in self.found), len(names))]
 
 
-def decide(
-    records: Sequence[tuple[Database, Record]], choices: Choices, policy: Ghosts, *, may_ask: bool
-) -> tuple[Choices, Chosen]:
-    """Return the choices with what becomes of ghosts, and what is rolled back; raise Refused under ``fail``."""
+def decide(records: Sequence[tuple[Database, Record]], choices: Choices, policy: Ghosts, *, may_ask: bool) -> Choices:
+    """Return the choices with what becomes of ghosts; raise Refused under ``fail``."""
     haunted = [one for database, record in records if (one := look(database, record)).ghosts]
     if not haunted or policy is Ghosts.KEEP:
-        return choices, {}
+        return choices
     if policy is Ghosts.FAIL:
         raise Refused(
             f"{described(haunted)}; nothing was run.",
@@ -54,13 +48,12 @@ def decide(
             next_step="Undo them with --ghosts rollback, or leave them with --ghosts keep.",
         )
     if policy is Ghosts.ROLLBACK:
-        chosen = {one.database.alias: one.names for one in haunted}
-        return without(chosen, choices), chosen
-    if may_ask and sys.stdin.isatty():
+        return without({one.database.alias: one.names for one in haunted}, choices)
+    if may_ask:
         return ask(haunted, choices)
     if choices.verbosity:
         output.say(f"{described(haunted)}. --ghosts rollback undoes, --ghosts keep does not tell.", err=True)
-    return choices, {}
+    return choices
 
 
 def look(database: Database, record: Record) -> Haunted:
@@ -70,7 +63,7 @@ def look(database: Database, record: Record) -> Haunted:
     return Haunted(database, record, tuple(ghosts), database.set.shelf.find(ghosts, files))
 
 
-def without(chosen: Chosen, choices: Choices) -> Choices:
+def without(chosen: Mapping[str, Collection[str]], choices: Choices) -> Choices:
     """Return the choices with the way down for what is *chosen*."""
 
     def wanted(database: Database, record: Record) -> Collection[str]:
@@ -80,7 +73,7 @@ def without(chosen: Chosen, choices: Choices) -> Choices:
     return replace(choices, wanted=wanted)
 
 
-def ask(haunted: Sequence[Haunted], choices: Choices) -> tuple[Choices, Chosen]:
+def ask(haunted: Sequence[Haunted], choices: Choices) -> Choices:
     """Offer to roll back what can be, on the terminal."""
     output.say(f"{described(haunted)}:\n{listed(haunted)}", err=True)
     chosen = {one.database.alias: one.undoable for one in haunted if one.undoable}
@@ -90,11 +83,11 @@ def ask(haunted: Sequence[Haunted], choices: Choices) -> tuple[Choices, Chosen]:
             plan_journey(one.database, rolling_back, one.record)
     except Refused as refused:
         output.say(f"They cannot be rolled back. {refused.fact}\n{refused.cause}", err=True)
-        return choices, {}
+        return choices
     count = sum(len(names) for names in chosen.values())
     if chosen and output.confirm(f"Roll back {output.plural(count, 'migration')}, the newest first?"):
-        return rolling_back, chosen
-    return choices, {}
+        return rolling_back
+    return choices
 
 
 def described(haunted: Sequence[Haunted]) -> str:

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 from chronomig import output
 from chronomig.collapse import Collapse
-from chronomig.commands.ghosts import Chosen, decide
+from chronomig.commands.ghosts import decide
+from chronomig.commands.questions import Consent, can_ask, danger_of, guard_data, plan_all
 from chronomig.commands.targets import wanted_from
-from chronomig.config import Ghosts, OutOfOrder
-from chronomig.errors import ChronomigError, Refused, UsageError
+from chronomig.config import Ghosts, Order
+from chronomig.errors import ChronomigError, UsageError
 from chronomig.executor import Failed, Result
-from chronomig.migrator import Choices, Journey, Wanted, load_journey, migrate, plan_journey
+from chronomig.migrator import Choices, Journey, Wanted, load_journey, migrate
 from chronomig.project import Project
 
 
@@ -30,8 +31,9 @@ def run(
     collapse: Collapse = Collapse.NEVER,
     check: bool = False,
     interactive: bool = True,
-    yes: bool = False,
-    out_of_order: OutOfOrder | None = None,
+    allow_data_loss: bool = False,
+    allow_data_loss_in: Sequence[str] = (),
+    order: Order | None = None,
     stash: bool = True,
     ghosts: Ghosts | None = None,
     wait_seconds: float | None = None,
@@ -49,7 +51,7 @@ def run(
     chosen = project.choose_databases(databases)
     choices = Choices(
         wanted=wanted or wanted_from(to, before, steps, chosen),
-        out_of_order=out_of_order,
+        order=order,
         fake=fake,
         stash=project.stash_limits(puts_aside=stash),
         collapse=collapse,
@@ -57,17 +59,18 @@ def run(
         verbosity=verbosity,
         interactive=interactive,
     )
+    moves = not (show_plan or check)
+    ask = moves and not json and can_ask(interactive=interactive)
     records = [(database, database.record()) for database in chosen]
-    agreed: Chosen = {}
     if not has_target:
-        policy, may_ask = ghosts or project.config.ghosts, interactive and not (show_plan or check or json)
-        choices, agreed = decide(records, choices, policy, may_ask=may_ask)
-    journeys = [plan_journey(database, choices, record) for database, record in records]
-    if show_plan or check:
+        choices = decide(records, choices, ghosts or project.config.ghosts, may_ask=ask)
+    journeys, choices = plan_all(records, choices, command=typed(to, before, steps, databases), ask=ask)
+    if not moves:
         return _show(journeys, check=check, json=json)
-    for journey in journeys:
-        load_journey(journey, choices)
-    ask_about_downs(journeys, yes=yes, interactive=interactive, agreed=agreed)
+    prepared = [load_journey(journey, choices) for journey in journeys]
+    if not fake:
+        found = (danger_of(journey, steps, choices) for journey, steps in zip(journeys, prepared, strict=True))
+        guard_data([one for one in found if one], Consent(allow_data_loss, tuple(allow_data_loss_in), ask))
     return _run_as_json(journeys, choices) if json else _run(journeys, choices, quiet=verbosity == 0)
 
 
@@ -90,6 +93,14 @@ def _show(journeys: Sequence[Journey], *, check: bool, json: bool) -> int:
     return 3 if found else 0
 
 
+def typed(to: str | None, before: str | None, steps: int | None, databases: Sequence[str]) -> list[str]:
+    """Return the command that was given, to be typed again with another choice."""
+    targets = [("--to", to), ("--before", before), ("--steps", steps)]
+    options = [(option, str(value)) for option, value in targets if value is not None]
+    options += [("--database", alias) for alias in databases]
+    return ["chronomig", "migrate", *(part for option in options for part in option)]
+
+
 def refuse_ghosts_with_target(ghosts: Ghosts | None, has_target: bool) -> None:
     if ghosts is not None and has_target:
         raise UsageError(
@@ -97,26 +108,6 @@ def refuse_ghosts_with_target(ghosts: Ghosts | None, has_target: bool) -> None:
             cause="A target says of every migration whether it shall be applied, with or without a file.",
             next_step="Leave one of them out.",
         )
-
-
-def ask_about_downs(journeys: Sequence[Journey], *, yes: bool, interactive: bool, agreed: Chosen) -> None:
-    """Going down drops what the migrations made: it needs a yes, unless *agreed*. Raise Refused without one."""
-    downs = [
-        (journey.database, step)
-        for journey in journeys
-        for step in journey.plan.downs
-        if step.name not in agreed.get(journey.database.alias, ())
-    ]
-    if not downs or yes:
-        return
-    listed = "\n".join(f"  {database.alias}: {step.name}" for database, step in downs)
-    what = f"{output.plural(len(downs), 'migration')} would be undone, and what only they hold is dropped"
-    if interactive and sys.stdin.isatty():
-        output.say(f"{what}:\n{listed}", err=True)
-        if output.confirm("Continue?"):
-            return
-        raise Refused("Nothing was run.", cause="The question was answered with no.")
-    raise Refused(f"{what}; nothing was run.", cause=listed, next_step="Add --yes to run it.")
 
 
 def _run(journeys: Sequence[Journey], choices: Choices, *, quiet: bool) -> int:

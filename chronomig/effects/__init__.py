@@ -7,12 +7,15 @@ analysis does not know, it says no.
 
 from chronomig.effects.analysis import effects_of, effects_of_migration
 from chronomig.effects.clashes import Meeting, Placed, commute, meetings, placed
-from chronomig.effects.things import Effects, Loss, Thing, in_words
+from chronomig.effects.names import Names
+from chronomig.effects.things import EVERYTHING, Effects, Loss, Thing, in_words
 
 __all__ = [
+    "EVERYTHING",
     "Effects",
     "Loss",
     "Meeting",
+    "Names",
     "Placed",
     "Thing",
     "commute",

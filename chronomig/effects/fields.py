@@ -9,7 +9,7 @@ from django.db.migrations import operations as ops
 from django.db.models import Field
 
 from chronomig.effects.looking import Key, View, column_of, model_thing, option_thing
-from chronomig.effects.narrowing import kind, narrows
+from chronomig.effects.narrowing import between, kind, longest, narrows
 from chronomig.effects.sketch import Sketch
 from chronomig.effects.things import Loss
 
@@ -53,8 +53,8 @@ def cut(view: View, key: Key, name: str, old: Field[Any, Any], new: Field[Any, A
     column = None if old.many_to_many else column_of(name, old)
     if column is None or not narrows(old, new):
         return []
-    table = view.table(key)
-    return [Loss(f"column {column} of {table}, from {kind(old)} to {kind(new)}", table, column)]
+    table, what = view.table(key), f"column {column} of {view.table(key)}, from {kind(old)} to {kind(new)}"
+    return [Loss(what, table, column, longest(old, new), between(old, new))]
 
 
 def rename(view: View, operation: ops.RenameField, sketch: Sketch) -> None:

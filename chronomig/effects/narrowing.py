@@ -43,6 +43,21 @@ def narrows(old: Field[Any, Any], new: Field[Any, Any]) -> bool:
     return (before != after and (before, after) not in WIDENINGS) or length(new) < length(old)
 
 
+def longest(old: Field[Any, Any], new: Field[Any, Any]) -> int | None:
+    """Return how long a text may be that survives; None where that does not decide."""
+    limit = length(new)
+    return int(limit) if {old.get_internal_type(), new.get_internal_type()} <= TEXT and limit < length(old) else None
+
+
+def between(old: Field[Any, Any], new: Field[Any, Any]) -> tuple[int, int] | None:
+    """Return the least and the greatest number that survives; None where that does not decide."""
+    before, after = old.get_internal_type(), new.get_internal_type()
+    if before not in WIDTH or after not in WIDTH:
+        return None
+    half = 2 ** (8 * WIDTH[after] - 1)
+    return (0 if after.startswith("Positive") else -half), half - 1
+
+
 def length(field: Field[Any, Any]) -> float:
     """Return how many characters fit; a TextField's max_length is for forms only."""
     limit = None if field.get_internal_type() == "TextField" else getattr(field, "max_length", None)

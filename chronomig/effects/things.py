@@ -24,6 +24,10 @@ class Loss:
     table: str
     column: str | None = None
     """None for the whole table."""
+    longest: int | None = None
+    """Only texts that are longer go, or are cut; None is every value."""
+    between: tuple[int, int] | None = None
+    """Only numbers outside of these go, or are refused; None is every value."""
 
 
 @dataclass(frozen=True)

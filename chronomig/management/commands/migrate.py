@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import CommandError, no_translations
+from django.core.management.base import CommandError, CommandParser, no_translations
 from django.core.management.commands.migrate import Command as DjangoCommand
 
 from chronomig import frontdoor, output
@@ -15,6 +15,19 @@ from chronomig.project import Database, Project
 
 class Command(DjangoCommand):
     help = "Brings a database to a point of the project's timeline, with chronomig."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--allow-data-loss", action="store_true", help="Destroy data without asking, but for protected databases."
+        )
+        parser.add_argument(
+            "--allow-data-loss-in",
+            action="append",
+            default=[],
+            metavar="ALIAS",
+            help="Destroy data in this database without asking, also when it is protected.",
+        )
 
     @no_translations
     def handle(self, *args: Any, **options: Any) -> None:
@@ -52,8 +65,8 @@ class Command(DjangoCommand):
             fake=options["fake"],
             collapse=frontdoor.collapse_for(project, run_syncdb=options["run_syncdb"]),
             interactive=options["interactive"],
-            # Django's migrate never asks before it goes down: naming the target is the yes.
-            yes=True,
+            allow_data_loss=options["allow_data_loss"],
+            allow_data_loss_in=options["allow_data_loss_in"],
             verbosity=options["verbosity"],
         )
 

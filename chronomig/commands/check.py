@@ -1,0 +1,70 @@
+"""``chronomig check``: what should not be merged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chronomig import output
+from chronomig.branches import Base, find_base
+from chronomig.commands.makemigrations import shown
+from chronomig.config import CheckFormat
+from chronomig.project import Project
+from chronomig.review import Finding, review
+
+
+def run(
+    project: Project,
+    *,
+    base: str | None = None,
+    sets: Sequence[str] = (),
+    format: CheckFormat = CheckFormat.TEXT,
+    json: bool = False,
+) -> int:
+    """Print what should not be merged into *base*; return 3 when there is anything."""
+    compared = find_base(project.trees, base)
+    found = list(review(project, project.choose_sets(sets), compared))
+    if json:
+        rows = [as_json(one) for one in found]
+        output.say_json("check", base=compared and {"ref": compared.ref, "commit": compared.commit}, findings=rows)
+    elif format is CheckFormat.GITHUB:
+        for one in found:
+            output.say(annotation(one))
+    else:
+        say(found, compared)
+    return 3 if found else 0
+
+
+def say(found: Sequence[Finding], base: Base | None) -> None:
+    against = f"against {base.ref} ({base.commit[:10]})" if base else "against no base"
+    for one in found:
+        output.say(f"{one.check}: {shown(one.path)}: {one.message}")
+        for line in one.details:
+            output.say(f"    {line.strip()}")
+        if one.hint:
+            output.say(f"    -> {one.hint}")
+    output.say(f"{output.plural(len(found), 'finding')}, {against}", err=bool(found))
+
+
+def annotation(one: Finding) -> str:
+    """Return a line that GitHub shows at the file; its syntax wants some characters escaped."""
+    text = "\n".join(filter(None, [one.message, *one.details, one.hint]))
+    title = f"chronomig {one.check}"
+    return f"::error file={escaped(shown(one.path), ':,')},title={escaped(title, ':,')}::{escaped(text)}"
+
+
+def escaped(text: str, more: str = "") -> str:
+    for letter in f"%\r\n{more}":
+        text = text.replace(letter, f"%{ord(letter):02X}")
+    return text
+
+
+def as_json(one: Finding) -> dict[str, object]:
+    return {
+        "check": one.check,
+        "set": one.set_name,
+        "name": one.name or None,
+        "path": str(one.path),
+        "message": one.message,
+        "details": [line.strip() for line in one.details],
+        "hint": one.hint or None,
+    }

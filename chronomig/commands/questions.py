@@ -1,0 +1,124 @@
+"""What a run has to ask before it begins; without a terminal the answer is no."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from chronomig import output
+from chronomig.config import Order
+from chronomig.errors import Refused
+from chronomig.losses import CountedLoss, count_losses
+from chronomig.migrator import Choices, Journey, plan_journey
+from chronomig.plan import OutOfOrderRefused, Record
+from chronomig.preparing import Prepared
+from chronomig.project import Database
+
+ANSWERS = {"a": Order.APPLY, "r": Order.REWIND}
+
+
+def can_ask(*, interactive: bool) -> bool:
+    """Whether a person can read the question and answer it: a script that feeds stdin cannot."""
+    return interactive and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def plan_all(
+    records: Sequence[tuple[Database, Record]], choices: Choices, *, command: Sequence[str], ask: bool
+) -> tuple[list[Journey], Choices]:
+    """Plan every database; where the order is refused, ask what to do, or raise what names the ways out."""
+    journeys = []
+    for database, record in records:
+        try:
+            journeys.append(plan_journey(database, choices, record))
+        except OutOfOrderRefused as refused:
+            refused.offer(shlex.join(command))
+            policy = choices.order or database.set.config.order
+            if not ask or policy is not Order.ASK:
+                raise
+            choices = replace(choices, orders={**choices.orders, database.alias: ask_about_order(database, refused)})
+            journeys.append(plan_journey(database, choices, record))
+    return journeys, choices
+
+
+def ask_about_order(database: Database, refused: OutOfOrderRefused) -> Order:
+    """Show what clashes and ask for a way out; raise Refused for none."""
+    output.say(f"{database.alias}: {refused.fact}", err=True)
+    output.say(refused.cause, err=True)
+    answer = output.ask("[a]pply where it stands, [r]ewind and run all in order, or stop?")
+    if answer[:1] not in ANSWERS:
+        raise refused
+    return ANSWERS[answer[:1]]
+
+
+@dataclass(frozen=True)
+class Danger:
+    """What a run would destroy or undo in one database."""
+
+    database: Database
+    losses: tuple[CountedLoss, ...]
+    undone: int
+    """How many migrations go down."""
+
+    @property
+    def needs_its_name(self) -> bool:
+        return self.database.config.protected
+
+    def lines(self) -> Iterator[str]:
+        undone = f" ({output.plural(self.undone, 'migration')} undone)" if self.undone else ""
+        protected = ", a protected database" if self.needs_its_name else ""
+        yield f"{self.database.alias}{protected}{undone}:"
+        yield from (f"    {loss}" for loss in self.losses)
+
+
+@dataclass(frozen=True)
+class Consent:
+    """What was said before the run about data that goes."""
+
+    to_losses: bool = False
+    """Everywhere but in protected databases."""
+    by_name: tuple[str, ...] = ()
+    """Aliases, also of protected databases."""
+    ask: bool = False
+
+    def covers(self, danger: Danger) -> bool:
+        return danger.database.alias in self.by_name or (self.to_losses and not danger.needs_its_name)
+
+
+def danger_of(journey: Journey, prepared: Sequence[Prepared], choices: Choices) -> Danger | None:
+    """Return what a journey destroys; in a protected database, what it undoes is enough."""
+    database, downs = journey.database, len(journey.plan.downs)
+    stashed = choices.stash is not None and choices.stash.puts_aside and database.stashes
+    losses = count_losses(
+        database.connection, prepared, lambda: database.states(journey.record, journey.code), stashed=stashed
+    )
+    if losses or (downs and database.config.protected):
+        return Danger(database, tuple(losses), downs)
+    return None
+
+
+def guard_data(dangers: Sequence[Danger], consent: Consent) -> None:
+    """Ask before data is lost; raise Refused without a yes. A protected database wants its name."""
+    left = [danger for danger in dangers if not consent.covers(danger)]
+    if not left:
+        return
+    listed = "\n".join(line for danger in left for line in danger.lines())
+    if not consent.ask:
+        raise Refused("Data would be lost; nothing was run.", cause=listed, next_step=permission(left))
+    output.say(f"This destroys data:\n{listed}", err=True)
+    for danger in left:
+        if danger.needs_its_name:
+            answer = output.ask(f"Type the name of the protected database {danger.database.alias!r} to run it:")
+            agreed = answer == danger.database.alias.lower()
+        else:
+            agreed = output.confirm(f"Destroy it in {danger.database.alias!r}?")
+        if not agreed:
+            raise Refused("Nothing was run.", cause="The question was answered with no.")
+
+
+def permission(dangers: Sequence[Danger]) -> str:
+    """Return the options that would let it run."""
+    named = [f"--allow-data-loss-in {danger.database.alias}" for danger in dangers if danger.needs_its_name]
+    everywhere = ["--allow-data-loss"] * any(not danger.needs_its_name for danger in dangers)
+    return f"Add {' '.join([*everywhere, *named])} to run it."

@@ -1,0 +1,239 @@
+"""``chronomig check`` and ``chronomig restamp`` in real repositories, with branches merged every way."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.gitting import Git
+from tests.projects import Project
+
+A, B, C, D = (f"2026010{day}000000_{letter}" for day, letter in enumerate("abcd", 1))
+BOOK = """
+("shop", migrations.CreateModel("Book", [
+    ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+    ("title", models.CharField(max_length=9)),
+])),
+"""
+WIDEN = '("shop", migrations.AlterField("book", "title", models.CharField(max_length=20))),'
+RENAME = '("shop", migrations.RenameField("book", "title", "name")),'
+PAGES = '("shop", migrations.AddField("book", "pages", models.IntegerField(default=0))),'
+MODELS = """
+class Book(models.Model):
+    title = models.CharField(max_length={length})
+"""
+
+
+class Repository:
+    """A project with A on main, and a branch ``work`` that is out."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.git = Git.init(project.root)
+        project.configure(base=("chronomig",))
+        project.write(".gitignore", "__pycache__/\n*.sqlite3*\n.snapshots/\n")
+        self.models(9)
+        project.migration(A, BOOK)
+        self.git.commit("books")
+        self.git("branch", "work")
+
+    def models(self, length: int = 9, *, field: str = "title", more: str = "") -> None:
+        """Write the model as the migrations have it."""
+        text = MODELS.format(length=length).replace("title", field)
+        self.project.models(text + (f"    {more}\n" if more else ""))
+
+    def on(self, branch: str, name: str, operations: str) -> None:
+        """Commit a migration to *branch*; the branch is out afterwards."""
+        self.git("switch", "-q", branch)
+        self.project.migration(name, operations)
+        self.git.commit(name)
+
+    def findings(self, *options: str) -> list[tuple[str, str]]:
+        """Return (check, name) of all that is found; the models, which these tests do not keep in step, left out."""
+        done = self.project.chronomig("check", "--base", "main", "--json", *options)
+        found = [(one["check"], one["name"]) for one in done.json["findings"]]
+        assert done.code == (3 if found else 0), done
+        return [one for one in found if one[0] != "models"]
+
+
+@pytest.fixture
+def repository(sqlite_project: Project) -> Repository:
+    return Repository(sqlite_project)
+
+
+def test_what_clashes_with_what_the_base_got_since_is_found_with_both_operations(repository: Repository) -> None:
+    repository.on("main", C, RENAME)
+    repository.on("work", B, WIDEN)
+    done = repository.project.chronomig("check", "--base", "main")
+    assert done.code == 3
+    lines = [line.strip() for line in done.out.splitlines()]
+    assert f"clash: project_migrations/default/{B}.py: {B} clashes with {C}." in lines
+    assert "both have to do with the field shop.book.title" in lines
+    assert any(line.startswith(f"{C}  shop: Rename field title on book to name") for line in lines)
+    assert "-> Merge the base into the branch, look at both, then: chronomig restamp" in lines
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(B, C), (C, B)])
+def test_branches_that_have_nothing_to_do_with_each_other_pass_whichever_is_older(
+    repository: Repository, ours: str, theirs: str
+) -> None:
+    repository.on("main", theirs, PAGES)
+    repository.on("work", ours, WIDEN)
+    assert repository.findings() == []
+
+
+def test_a_newer_stamp_does_not_hide_a_clash(repository: Repository) -> None:
+    repository.on("main", B, RENAME)
+    repository.on("work", C, WIDEN)
+    assert repository.findings() == [("clash", C)]
+
+
+def test_the_merge_that_a_forge_checks_out_is_looked_through(repository: Repository) -> None:
+    repository.on("main", B, RENAME)
+    repository.on("work", C, WIDEN)
+    repository.git("switch", "-qd", "main")
+    repository.git("merge", "-q", "--no-ff", "-m", "merge request", "work")
+    assert repository.findings() == [("clash", C)]
+
+
+@pytest.mark.parametrize("way", ["merge", "rebase"])
+def test_a_branch_that_took_the_base_in_has_seen_it_and_only_what_is_older_clashes(
+    repository: Repository, way: str
+) -> None:
+    repository.on("main", C, RENAME)
+    repository.on("work", B, WIDEN)
+    repository.on("work", D, WIDEN.replace("title", "name"))
+    repository.git(way, "-q", *(["-m", "main"] if way == "merge" else []), "main")
+    assert repository.findings() == [("clash", B)]
+
+
+def test_what_was_squashed_or_picked_into_the_base_is_no_longer_the_branchs_own(repository: Repository) -> None:
+    repository.on("work", B, WIDEN)
+    repository.on("work", C, PAGES)
+    repository.git("switch", "-q", "main")
+    repository.git("merge", "-q", "--squash", "work~1")
+    repository.git.commit("squashed")
+    repository.git("cherry-pick", "work")
+    repository.on("main", D, RENAME)
+    repository.git("switch", "-q", "work")
+    assert repository.findings() == []
+
+
+def test_what_was_edited_or_taken_away_after_it_landed_is_found(repository: Repository) -> None:
+    repository.on("main", B, PAGES)
+    repository.on("main", C, RENAME)
+    repository.git("switch", "-q", "work")
+    repository.git("merge", "-q", "--ff-only", "main")
+    path = repository.project.migration(B, PAGES + "  # later")
+    (path.parent / f"{C}.py").unlink()
+    assert repository.findings() == [("edited", B), ("gone", C)]
+    repository.git("checkout", "-q", ".")
+    assert repository.findings() == []
+
+
+def test_an_edit_of_the_base_itself_is_not_the_branchs(repository: Repository) -> None:
+    repository.on("main", A, BOOK + "# mended\n")
+    repository.git("switch", "-q", "work")
+    assert repository.findings() == []
+
+
+def test_equal_and_future_stamps_and_broken_files_are_found(repository: Repository) -> None:
+    repository.on("main", B, PAGES)
+    repository.git("switch", "-q", "work")
+    repository.git("merge", "-q", "--ff-only", "main")
+    twin = B.replace("_b", "_twin")
+    repository.project.migration(twin, "")
+    soon = f"{datetime.now(UTC) + timedelta(hours=20):%Y%m%d%H%M%S}_soon"
+    repository.project.migration(soon, "", head="x = (")
+    assert repository.findings() == [("same-stamp", twin), ("future-stamp", soon), ("unloadable", soon)]
+
+
+def test_models_that_differ_from_the_files_are_found_without_a_base_too(repository: Repository) -> None:
+    done = repository.project.ok("check")
+    assert "0 findings, against no base" in done.out
+    repository.models(12)
+    done = repository.project.chronomig("check")
+    assert done.code == 3
+    assert "The models of the set 'default' differ from its migrations." in done.out
+    assert "    ~ Alter field title on book" in done.out
+
+
+def test_github_gets_annotations(repository: Repository) -> None:
+    repository.on("main", C, RENAME)
+    repository.on("work", B, WIDEN)
+    done = repository.project.chronomig("check", "--base", "main", "--format", "github")
+    (line,) = [line for line in done.out.splitlines() if "title=chronomig clash" in line]
+    assert line.startswith(f"::error file=project_migrations/default/{B}.py,title=chronomig clash::{B} clashes with")
+    assert "%0Aboth have to do with the field shop.book.title%0A" in line
+
+
+def test_the_policy_fail_lets_nothing_older_in(repository: Repository) -> None:
+    repository.on("main", C, PAGES)
+    repository.on("work", B, WIDEN)
+    repository.project.configure(
+        base=("chronomig",), extra="CHRONOMIG = {'sets': {'default': {'databases': ['default'], 'order': 'fail'}}}"
+    )
+    assert repository.findings() == [("order", B)]
+
+
+def test_a_clone_without_the_common_commit_says_what_to_fetch(repository: Repository, tmp_path: Path) -> None:
+    repository.on("main", B, PAGES)
+    repository.on("work", C, WIDEN)
+    repository.git("clone", "-q", "--depth", "1", "--no-single-branch", repository.project.root.as_uri(), str(tmp_path / "clone"))  # fmt: skip
+    done = repository.project.chronomig("check", "--base", "origin/main", cwd=tmp_path / "clone")
+    assert done.code == 1
+    assert "have no commit in common in this clone." in done.err
+    assert "git fetch --unshallow, or fetch-depth: 0" in done.err
+
+
+# -- restamp --------------------------------------------------------------------------------------------------------
+
+
+def test_restamping_moves_what_only_the_branch_has_behind_the_base_and_keeps_its_order(
+    repository: Repository,
+) -> None:
+    repository.on("main", C, PAGES)
+    repository.on("work", B, WIDEN)
+    repository.on("work", D, RENAME)
+    assert "would rename" in repository.project.ok("restamp", "--base", "main", "--dry-run").out
+    assert repository.project.files() == [A, B, D]
+    repository.project.ok("restamp", "--base", "main")
+    first, b, d = repository.project.files()
+    assert (first, b[15:], d[15:]) == (A, "b", "d")
+    assert C < b < d
+    assert int(d[:14]) - int(b[:14]) in (1, 41, 4041)  # the next second
+    shown = repository.git("status", "--short")
+    assert f"R  project_migrations/default/{B}.py -> project_migrations/default/{b}.py" in shown
+    repository.git.commit("restamped")
+    repository.git("merge", "-q", "-m", "main", "main")
+    assert repository.findings() == []
+    assert "nothing to restamp" in repository.project.ok("restamp", "--base", "main").out
+    repository.project.ok("migrate")
+    assert repository.project.applied() == [A, C, b, d]
+
+
+def test_what_a_database_or_the_base_has_keeps_its_stamp(repository: Repository) -> None:
+    repository.on("main", C, PAGES)
+    repository.on("work", B, WIDEN)
+    repository.project.ok("migrate")
+    done = repository.project.chronomig("restamp", "--base", "main")
+    assert done.code == 4
+    assert f"{B} in the database 'default'" in done.err
+    assert f"-> Undo them first: chronomig migrate --before {B}" in done.err
+    done = repository.project.chronomig("restamp", A, "--base", "main")
+    assert done.code == 4
+    assert "1 migration is on the base; nothing was renamed." in done.err
+    assert repository.project.files() == [A, B]
+
+
+def test_outside_of_a_repository_names_are_needed(sqlite_project: Project) -> None:
+    sqlite_project.migration(A, BOOK)
+    sqlite_project.migration(B, WIDEN)
+    done = sqlite_project.chronomig("restamp")
+    assert done.code == 2
+    assert "Without a base nobody knows which migrations are this branch's." in done.err
+    assert sqlite_project.chronomig("restamp", "20260109000000_x").code == 2
+    sqlite_project.ok("restamp", A)
+    assert [name[15:] for name in sqlite_project.files()] == ["b", "a"]

@@ -1,0 +1,182 @@
+"""What a plan destroys: said, counted, and done only after a yes."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import migrations, models
+
+from chronomig.effects import Names
+from chronomig.state import ProjectState
+from tests.conftest import sqlite_settings
+from tests.inprocess import set_up_django
+from tests.projects import Project
+from tests.test_terminal import on_a_terminal
+
+set_up_django()
+
+A, B, C, D = (f"2026010{day}000000_{letter}" for day, letter in enumerate("abcd", 1))
+CREATE = """
+("shop", migrations.CreateModel("Item", [
+    ("id", models.BigAutoField(primary_key=True)), ("n", models.IntegerField()), ("t", models.CharField(max_length=20)),
+])),
+"""
+NOTES = '("shop", migrations.AddField("item", "notes", models.TextField(null=True))),'
+
+
+def with_rows(project: Project, count: int = 2) -> Project:
+    """Apply two migrations and put rows in."""
+    project.migration(A, CREATE)
+    project.migration(B, NOTES)
+    project.ok("migrate")
+    for number in range(1, count + 1):
+        project.rows(f"INSERT INTO shop_item (n, t, notes) VALUES ({number}, 'twelve chars', 'q')")
+    return project
+
+
+def test_going_down_says_what_is_lost_and_how_many_rows_and_wants_a_yes(project: Project) -> None:
+    with_rows(project)
+    done = project.chronomig("migrate", "--to", "zero", "--no-stash")
+    assert done.code == 4
+    assert [line.strip() for line in done.err.splitlines()] == [
+        "Error: Data would be lost; nothing was run.",
+        "default (2 migrations undone):",
+        f"{B} (down): column notes of shop_item, 2 rows",
+        f"{A} (down): table shop_item, 2 rows",
+        "-> Add --allow-data-loss to run it.",
+    ]
+    assert project.applied() == [A, B]
+    project.ok("migrate", "--to", "zero", "--no-stash", "--allow-data-loss")
+    assert "shop_item" not in project.tables()
+
+
+def test_what_the_stash_takes_is_not_lost(sqlite_project: Project) -> None:
+    with_rows(sqlite_project)
+    assert "stashed   shop_item: 2 rows" in sqlite_project.ok("migrate", "--to", "zero").out
+
+
+def test_where_there_are_no_rows_nobody_is_asked(project: Project) -> None:
+    with_rows(project, 0)
+    project.ok("migrate", "--to", "zero", "--no-stash")
+    assert project.applied() == []
+
+
+def test_on_the_way_up_too_under_the_names_that_things_have_now(project: Project) -> None:
+    with_rows(project, 1)
+    project.migration(C, """
+        ("shop", migrations.RenameModel("Item", "Thing")),
+        ("shop", migrations.RenameField("thing", "notes", "memo")),
+        ("shop", migrations.AlterField("thing", "t", models.CharField(max_length=15))),
+        ("shop", migrations.AlterField("thing", "n", models.SmallIntegerField())),
+        ("shop", migrations.AddField("thing", "short", models.IntegerField(default=1))),
+        ("shop", migrations.RemoveField("thing", "short")),
+        ("shop", migrations.RemoveField("thing", "memo")),
+    """)  # fmt: skip
+    project.migration(D, '("shop", migrations.AlterField("thing", "t", models.CharField(max_length=5))),')
+    done = project.chronomig("migrate")
+    assert [line.strip() for line in done.err.splitlines()] == [
+        "Error: Data would be lost; nothing was run.",
+        "default:",
+        f"{C} (up): column memo of shop_thing, 1 row",
+        f"{D} (up): column t of shop_thing, from CharField(15) to CharField(5), 1 row",
+        "-> Add --allow-data-loss to run it.",
+    ]
+
+
+def test_a_protected_database_wants_its_name_and_no_general_yes(sqlite_project: Project) -> None:
+    with_rows(sqlite_project, 0)
+    sqlite_project.configure(extra="CHRONOMIG = {'databases': {'default': {'protected': True}}}")
+    for arguments in ([], ["--allow-data-loss"], ["--allow-data-loss-in", "other"]):
+        done = sqlite_project.chronomig("migrate", "--to", A, *arguments, input="default\n")
+        assert done.code == 4
+        assert "default, a protected database (1 migration undone):" in done.err
+        assert "-> Add --allow-data-loss-in default to run it." in done.err
+    code, shown = on_a_terminal(sqlite_project, "migrate", "--to", A, "--allow-data-loss", typed="y\n")
+    assert code == 4
+    assert "Type the name of the protected database 'default' to run it:" in shown
+    code, _ = on_a_terminal(sqlite_project, "migrate", "--to", A, typed="default\n")
+    assert (code, sqlite_project.applied()) == (0, [A])
+    sqlite_project.ok("migrate", "--to", "zero", "--allow-data-loss-in", "default")
+
+
+def test_a_protected_database_goes_up_without_a_question_when_nothing_is_destroyed(sqlite_project: Project) -> None:
+    sqlite_project.configure(extra="CHRONOMIG = {'databases': {'default': {'protected': True}}}")
+    with_rows(sqlite_project, 0)
+    assert sqlite_project.applied() == [A, B]
+
+
+def test_an_unprotected_database_beside_a_protected_one_has_its_own_answer(sqlite_project: Project) -> None:
+    sqlite_project.databases["other"] = sqlite_settings(sqlite_project.root.parent, "other")
+    sqlite_project.configure(
+        extra="CHRONOMIG = {'sets': {'default': {'databases': ['default', 'other']}}, "
+        "'databases': {'default': {'protected': True}}}"
+    )
+    with_rows(sqlite_project, 1)
+    sqlite_project.rows("INSERT INTO shop_item (n, t, notes) VALUES (1, 'x', 'q')", "other")
+    done = sqlite_project.chronomig("migrate", "--to", "zero", "--no-stash")
+    assert "-> Add --allow-data-loss --allow-data-loss-in default to run it." in done.err
+    sqlite_project.ok("migrate", "--to", "zero", "--no-stash", "--yes", "--allow-data-loss-in", "default")
+
+
+def test_the_front_door_of_django_guards_data_as_well(sqlite_project: Project) -> None:
+    with_rows(sqlite_project)
+    sqlite_project.migration(C, '("shop", migrations.RemoveField("item", "notes")),')
+    done = sqlite_project.manage("migrate", "--no-input")
+    assert done.code == 4
+    assert "Data would be lost; nothing was run." in done.err
+    assert sqlite_project.manage("migrate", "--allow-data-loss").code == 0
+
+
+def test_what_is_recorded_only_destroys_nothing(sqlite_project: Project) -> None:
+    with_rows(sqlite_project)
+    sqlite_project.ok("migrate", "--to", "zero", "--fake")
+    assert "shop_item" in sqlite_project.tables()
+
+
+def test_counting_ends_when_its_time_is_up(sqlite_project: Project) -> None:
+    with_rows(sqlite_project, 1)
+    sqlite_project.rows(
+        "INSERT INTO shop_item (n, t, notes) "
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 300000) SELECT x, 'x', 'q' FROM c"
+    )
+    counted = sqlite_project.python(
+        """
+        from django.db import connection
+        from chronomig import losses
+        losses.COUNT_SECONDS = 0.0
+        counter = losses.RowCounter(connection)
+        table = losses.Loss("table shop_item", "shop_item", "notes")
+        result = [counter.count(table), str(losses.CountedLoss("m", "up", "table t", None))]
+        """
+    )
+    assert counted == [None, "m (up): table t, more rows than could be counted"]
+
+
+# -- names ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def state() -> ProjectState:
+    fields = [("id", models.BigAutoField(primary_key=True)), ("tags", models.ManyToManyField("shop.item"))]
+    return ProjectState().after("shop", migrations.CreateModel("Item", fields))
+
+
+def test_tables_are_followed_through_new_names_up_and_down(state: ProjectState) -> None:
+    operation = migrations.RenameModel("Item", "Thing")
+    after = state.after("shop", operation)
+    up, down = Names(), Names()
+    up.follow(operation, "shop", state, after)
+    assert up.place("shop_thing") == ("shop_item", None)
+    assert up.place("shop_thing_tags") == ("shop_item_tags", None)
+    down.follow(operation, "shop", after, state)
+    assert down.place("shop_item", "id") == ("shop_thing", "id")
+
+
+def test_what_the_plan_makes_itself_is_nowhere_yet(state: ProjectState) -> None:
+    operation = migrations.AddField("item", "n", models.IntegerField(default=0))
+    names = Names()
+    names.follow(operation, "shop", state, state.after("shop", operation))
+    assert names.place("shop_item", "n") == (None, None)
+    assert names.place("shop_item", "id") == ("shop_item", "id")
+    made = Names()
+    made.follow(migrations.CreateModel("Item", []), "shop", ProjectState(), state)
+    assert made.place("shop_item") == (None, None)
