@@ -7,12 +7,13 @@ weighs them: one counts as applied when all that it replaces is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from chronomig.errors import Refused
-from chronomig.loading import Key, Origin, key_of, keys_in
+from chronomig.loading import Key, Loaded, Origin, key_of, keys_in, origins_in, place_in_graph
+from chronomig.timeline import Entry, Timeline
 
 
 @dataclass(frozen=True)
@@ -136,3 +137,12 @@ class Ancestry:
         if files and name in ("__first__", "__latest__"):
             return files[0 if name == "__first__" else -1]
         return self._files.get((app, name), "")
+
+
+def unrelated(
+    files: Timeline, adopted: Sequence[str], late: Sequence[str], load: Callable[[Entry], Loaded]
+) -> dict[str, list[str]]:
+    """Return {one of *late*: those of *adopted* that do not stand on it}."""
+    found = origins_in(files)
+    ancestry = Ancestry(found, {name: Needs(*place_in_graph(load(files.by_name[name]))) for name in found})
+    return {name: [one for one in adopted if name not in ancestry.of(one)] for name in late}

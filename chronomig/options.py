@@ -48,10 +48,6 @@ Base = Annotated[
     str | None,
     typer.Option("--base", metavar="REF", help="The branch to merge into; by default origin/HEAD."),
 ]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
-]
 AllowDataLoss = Annotated[
     bool,
     typer.Option(

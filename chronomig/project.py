@@ -24,7 +24,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig import config as configuration
-from chronomig.adoption import Adoption, Ancestry, Needs, weigh
+from chronomig.adoption import Adoption, unrelated, weigh
 from chronomig.config import Config, DatabaseConfig, Order, SetConfig
 from chronomig.errors import ConfigError, GitError, UsageError, did_you_mean
 from chronomig.folding import States
@@ -37,7 +37,6 @@ from chronomig.loading import (
     Origin,
     origins,
     origins_in,
-    place_in_graph,
     put_on_path,
     read_origin,
 )
@@ -226,14 +225,10 @@ class Database:
     def unrelated(self, record: Record, code: Code) -> Mapping[str, Collection[str]]:
         """Return {pending file: adopted ones that do not stand on it}, where Django's order was another one."""
         adopted = [one.name for one in record.applied if one.how == Kind.ADOPTED and one.name in code.wanted]
-        have, newest = set(record.names), max(adopted, default="")
-        late = [name for name in code.target.names if name < newest and name in code.wanted and name not in have]
-        if not late:
-            return {}
-        found = origins_in(code.target)
-        loaded = {name: self.set.loader.load(code.target.by_name[name]) for name in found}
-        ancestry = Ancestry(found, {name: Needs(*place_in_graph(one)) for name, one in loaded.items()})
-        return {name: [one for one in adopted if name not in ancestry.of(one)] for name in late}
+        newest = max(adopted, default="")
+        ahead = {*code.wanted} - {*record.names}
+        late = [name for name in code.target.names if name < newest and name in ahead]
+        return unrelated(code.target, adopted, late, self.set.loader.load) if late else {}
 
     def edited(self, applied: Iterable[Applied]) -> frozenset[str]:
         """Return those of *applied* whose file holds other bytes than when it was applied."""
