@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 import chronomig
 from chronomig.config import CheckFormat, StashAction
+from chronomig.moving import adopt, freeze
+from chronomig.opening import done, project
 from chronomig.options import (
     AllowDataLoss,
     AllowDataLossIn,
     Base,
     Before,
     Databases,
+    Format,
     GhostPolicy,
     Json,
     NoInput,
     NoStash,
     OrderPolicy,
+    Prove,
     Sets,
     Settings,
     Steps,
@@ -28,9 +31,6 @@ from chronomig.options import (
     Verbosity,
     Wait,
 )
-
-if TYPE_CHECKING:
-    from chronomig.project import Project
 
 app = typer.Typer(
     name="chronomig",
@@ -42,32 +42,14 @@ app = typer.Typer(
 )
 
 
-def project(settings: str | None) -> Project:
-    """Open the project; what was imported until here stays, so that the collector need not look at it again."""
-    from chronomig.project import open_project
-
-    opened = open_project(settings_module=settings)
-    deactivate_translations()
-    gc.freeze()
-    gc.enable()
-    return opened
-
-
-def deactivate_translations() -> None:
-    """As Django's migrate and makemigrations do: what a migration or a receiver writes is in no user's language."""
-    from django.utils import translation
-
-    translation.deactivate_all()
-
-
-def done(code: int) -> None:
-    raise typer.Exit(code)
-
-
 def show_version(value: bool) -> None:
     if value:
         typer.echo(f"chronomig {chronomig.__version__}")
         raise typer.Exit
+
+
+for command_function in (adopt, freeze):
+    app.command()(command_function)
 
 
 @app.callback()
@@ -125,41 +107,6 @@ def makemigrations(
             interactive=not no_input,
             vendor=not no_vendor,
             update=update,
-            json=json,
-            verbosity=verbosity,
-        )
-    )
-
-
-@app.command()
-def adopt(
-    sets: Sets = None,
-    move: Annotated[
-        bool, typer.Option("--move/--copy", help="Delete the project's own migration files once they are copied.")
-    ] = False,
-    unsquash: Annotated[
-        list[str] | None,
-        typer.Option("--unsquash", metavar="APP", help="Take the migrations that APP's squashes stand for instead."),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written, write nothing.")] = False,
-    no_input: NoInput = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete files without asking.")] = False,
-    settings: Settings = None,
-    json: Json = False,
-    verbosity: Verbosity = 1,
-) -> None:
-    """Turn a project with migrations of Django's own into a timeline."""
-    from chronomig.commands import adopt as command
-
-    done(
-        command.run(
-            project(settings),
-            sets=sets or [],
-            move=move,
-            unsquash=unsquash or [],
-            dry_run=dry_run,
-            interactive=not no_input,
-            yes=yes,
             json=json,
             verbosity=verbosity,
         )
@@ -261,16 +208,15 @@ def status(databases: Databases = None, settings: Settings = None, json: Json = 
 def check(
     base: Base = None,
     sets: Sets = None,
-    format: Annotated[
-        CheckFormat, typer.Option("--format", help="text, or annotations for GitHub.")
-    ] = CheckFormat.TEXT,
+    prove_: Prove = False,
+    format: Format = CheckFormat.TEXT,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
     """Find what should not be merged: clashes with the base, edited files, missing migrations; exit with 3."""
     from chronomig.commands import check as command
 
-    done(command.run(project(settings), base=base, sets=sets or [], format=format, json=json))
+    done(command.run(project(settings), base=base, sets=sets or [], prove=prove_, format=format, json=json))
 
 
 @app.command()
@@ -288,6 +234,23 @@ def restamp(
     from chronomig.commands import restamp as command
 
     done(command.run(project(settings), names=names or [], base=base, sets=sets or [], dry_run=dry_run, json=json))
+
+
+@app.command()
+def prove(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="By default what only this branch has, or the newest file."),
+    ] = None,
+    base: Base = None,
+    sets: Sets = None,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Apply, undo and apply migrations again on a scratch database with rows; exit with 3 when something is lost."""
+    from chronomig.commands import prove as command
+
+    done(command.run(project(settings), names=names or [], base=base, sets=sets or [], json=json))
 
 
 @app.command()
@@ -321,29 +284,6 @@ def snapshot(
     from chronomig.commands import snapshot as command
 
     done(command.run(project(settings), sets=sets or [], json=json))
-
-
-@app.command()
-def freeze(
-    sets: Sets = None,
-    without_code: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--without-code",
-            metavar="NAME",
-            help="A migration whose code is left out where what it needs is gone; can be repeated.",
-        ),
-    ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit with 3 when something is not recorded.")
-    ] = False,
-    settings: Settings = None,
-    json: Json = False,
-) -> None:
-    """Record what migrations use of other packages, so that the timeline outlives them."""
-    from chronomig.commands import freeze as command
-
-    done(command.run(project(settings), sets=sets or [], without_code=without_code or [], check=check, json=json))
 
 
 @app.command()

@@ -93,6 +93,8 @@ class Path(Generic[Change]):
         self.changes.append(change)
         self._near = {len(self.changes): state}
         if len(self.changes) % self._stretch == 0:
+            for kept in self._kept.values():
+                kept.forget_rendered()
             self._kept[len(self.changes)] = state
 
     def checkpoint(self) -> tuple[int, ProjectState]:

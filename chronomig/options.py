@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chronomig.config import Ghosts, Order
+from chronomig.config import CheckFormat, Ghosts, Order
 
 Settings = Annotated[str | None, typer.Option("--settings", metavar="MODULE", help="Django's settings module.")]
 Databases = Annotated[
@@ -77,4 +77,8 @@ NoStash = Annotated[
 Wait = Annotated[
     float | None,
     typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for another process; 0 is without end."),
+]
+Format = Annotated[CheckFormat, typer.Option("--format", help="text, or annotations for GitHub.")]
+Prove = Annotated[
+    bool, typer.Option("--prove", help="Try on a scratch database whether what is new comes back, too; see prove.")
 ]

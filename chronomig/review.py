@@ -14,8 +14,10 @@ from chronomig.authoring import Choices, draft_changes
 from chronomig.branches import Base, Branch
 from chronomig.config import Order
 from chronomig.errors import LoadError, Refused, TimelineError
+from chronomig.executor import Watcher
 from chronomig.plan import lines_of
 from chronomig.project import MigrationSet, Project
+from chronomig.proof import Verdict, prove
 from chronomig.timeline import format_stamp
 
 MAX_AHEAD = timedelta(minutes=15)
@@ -36,8 +38,10 @@ class Finding:
     hint: str = ""
 
 
-def review(project: Project, sets: Sequence[MigrationSet], base: Base | None) -> Iterator[Finding]:
-    """Yield everything that should not be merged, set by set."""
+def review(
+    project: Project, sets: Sequence[MigrationSet], base: Base | None, *, proving: Watcher | None = None
+) -> Iterator[Finding]:
+    """Yield everything that should not be merged, set by set; with *proving*, what does not come back, too."""
     for one in sets:
         try:
             branch = Branch.of(one, base) if base else None
@@ -45,7 +49,11 @@ def review(project: Project, sets: Sequence[MigrationSet], base: Base | None) ->
             causes = tuple(error.cause.splitlines())
             yield Finding("timeline", one.name, "", one.directory, error.fact, causes, error.next_step)
             continue
-        yield from Review(project, one, branch).findings()
+        checked = Review(project, one, branch)
+        found = list(checked.findings())
+        yield from found
+        if proving is not None and not any(finding.check == "unloadable" for finding in found):
+            yield from checked.unproven(proving)
 
 
 class Review:
@@ -120,6 +128,14 @@ class Review:
             elif older and self.set.config.order is Order.FAIL:
                 message = f"{clash.name} is older than {older[0]}, which the base has."
                 yield self.finding("order", clash.name, message, hint="chronomig restamp")
+
+    def unproven(self, watcher: Watcher) -> Iterator[Finding]:
+        """What cannot be undone, or not without a loss; tried on a scratch database."""
+        database = self.project.databases[self.set.aliases[0]]
+        for proof in prove(database, self.new, watcher) if self.new else ():
+            if proof.verdict is not Verdict.PROVEN:
+                message = f"{proof.name} is not proven: {proof.verdict}."
+                yield self.finding("unproven", proof.name, message, proof.details, f"chronomig prove {proof.name}")
 
     def models(self) -> Iterator[Finding]:
         try:

@@ -27,7 +27,7 @@ from chronomig import permissions
 from chronomig.errors import ExecutionError
 from chronomig.loading import Labelled, Loaded
 from chronomig.preparing import Prepared
-from chronomig.state import ProjectState, Reader, read_by
+from chronomig.state import ProjectState
 
 
 class PlannedMigration:
@@ -116,12 +116,13 @@ def send_post_migrate(
     Django's own two, which make content types and permissions and look at each model for them, run for the apps in
     *changed* only: before all others, and in one transaction, where Django commits twice for each app.
     """
+    state.forget_rendered()  # all models may be rendered now: it would come on top
     told = {"verbosity": verbosity, "interactive": interactive, "using": alias, "stdout": sys.stderr}
     told |= {"apps": state.apps, "plan": plan}
     own = permissions.receivers()
     with_models = [app for app in apps.get_app_configs() if app.models_module is not None]
     with naming_receivers("post_migrate", "the migrations before it are applied and recorded"):
-        with transaction.atomic(alias), read_by(Reader.SCHEMA):
+        with transaction.atomic(alias):
             for app in with_models:
                 if app.label in changed:
                     send(post_migrate, app, told, own.__contains__)

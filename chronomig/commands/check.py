@@ -17,12 +17,14 @@ def run(
     *,
     base: str | None = None,
     sets: Sequence[str] = (),
+    prove: bool = False,
     format: CheckFormat = CheckFormat.TEXT,
     json: bool = False,
 ) -> int:
     """Print what should not be merged into *base*; return 3 when there is anything."""
     compared = find_base(project.trees, base)
-    found = list(review(project, project.choose_sets(sets), compared))
+    proving = output.PlainReporter(quiet=True) if prove else None
+    found = list(review(project, project.choose_sets(sets), compared, proving=proving))
     if json:
         rows = [as_json(one) for one in found]
         output.say_json("check", base=compared and {"ref": compared.ref, "commit": compared.commit}, findings=rows)

@@ -113,6 +113,11 @@ class ProjectState(DjangoProjectState):
             registries[reader] = LazyApps(self._freeze(), reader, self.real_apps)
         return registries[reader]
 
+    def forget_rendered(self) -> None:
+        """Let go of the classes of this version; they are rendered again when they are asked for."""
+        if self._version is not None:
+            self._version.registries.clear()
+
     def validate(self) -> None:
         """Render everything; raise ValueError, InvalidBasesError, or what a field raises."""
         self.apps.get_models(include_auto_created=True, include_swapped=True)
