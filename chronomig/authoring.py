@@ -30,6 +30,7 @@ from chronomig.loading import Labelled, Loaded, read_origin
 from chronomig.operations import DeleteContentTypes
 from chronomig.plan import Record
 from chronomig.project import MigrationSet, Project
+from chronomig.provenance import FINDINGS, Provenance, provenance
 from chronomig.state import ProjectState
 from chronomig.timeline import Entry, format_stamp, next_stamp, parse_stamp
 from chronomig.vendor import Templates
@@ -66,8 +67,8 @@ class SetDraft:
     state: ProjectState
     newest: str | None
     drafts: list[Draft] = field(default_factory=list)
-    edited_upstream: list[tuple[str, str]] = field(default_factory=list)
-    """(name, diff) of vendored files whose upstream text changed."""
+    noticed: list[Provenance] = field(default_factory=list)
+    """Vendored files that differ from what is installed."""
 
     def stamp(self) -> str:
         """Return the next stamp: consecutive seconds within one run."""
@@ -104,7 +105,7 @@ def draft_changes(project: Project, migration_set: MigrationSet, choices: Choice
     refuse_own_migrations(project)
     found = begin(migration_set)
     templates = Templates(migration_set, project.own_apps())
-    found.edited_upstream = list(templates.edited_upstream())
+    found.noticed = [one for one in provenance(templates) if one.standing in FINDINGS]
     members = members_of(migration_set, templates.apps)
     new = templates.new() if choices.vendor else []
     later = templates.needs_detected(new)

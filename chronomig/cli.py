@@ -9,7 +9,7 @@ import typer
 
 import chronomig
 from chronomig.config import CheckFormat, StashAction
-from chronomig.moving import adopt, freeze
+from chronomig.moving import adopt, freeze, vendor
 from chronomig.opening import done, project
 from chronomig.options import (
     AllowDataLoss,
@@ -48,7 +48,7 @@ def show_version(value: bool) -> None:
         raise typer.Exit
 
 
-for command_function in (adopt, freeze):
+for command_function in (adopt, freeze, vendor):
     app.command()(command_function)
 
 

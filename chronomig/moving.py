@@ -64,3 +64,20 @@ def freeze(
     from chronomig.commands import freeze as command
 
     done(command.run(project(settings), sets=sets or [], without_code=without_code or [], check=check, json=json))
+
+
+def vendor(
+    sets: Sets = None,
+    listing: Annotated[bool, typer.Option("--list", help="List every vendored file; the default.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Show what differs; exit with 3 when something does.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show how files differ from what is installed.")] = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Show where vendored migrations came from, and what is installed now."""
+    from chronomig.commands import vendor as command
+
+    everything = listing or not (check or diff)
+    done(command.run(project(settings), sets=sets or [], everything=everything, check=check, diff=diff, json=json))

@@ -14,6 +14,7 @@ from chronomig.detect import questioner
 from chronomig.errors import UsageError
 from chronomig.freezing import freeze
 from chronomig.project import MigrationSet, Project
+from chronomig.provenance import Standing
 from chronomig.timeline import Entry
 from chronomig.writer import put_in_place
 
@@ -86,9 +87,10 @@ def say(drafted: Sequence[SetDraft], *, source: bool, scriptable: bool, quiet: b
     if quiet and not source:
         return
     for one in drafted:
-        for name, diff in one.edited_upstream:
-            output.say(f"{name}: upstream changed this migration since it was vendored; it stays as it is.", err=True)
-            output.say(diff.rstrip(), err=True)
+        for noticed in one.noticed:
+            output.say(noticed.told, err=True)
+            if noticed.standing is Standing.EDITED_UPSTREAM:
+                output.say(noticed.diff.rstrip(), err=True)
         if not one.drafts:
             output.say(f"{one.set.name}: no changes", err=scriptable)
         for draft in one.drafts:
@@ -121,5 +123,5 @@ def as_json(one: SetDraft) -> dict[str, object]:
             }
             for draft in one.drafts
         ],
-        "edited_upstream": [{"name": name, "diff": diff} for name, diff in one.edited_upstream],
+        "noticed": [{"name": file.name, "standing": file.standing, "diff": file.diff} for file in one.noticed],
     }
