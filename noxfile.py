@@ -109,6 +109,17 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 @nox.parametrize("database", ["sqlite", "postgresql", "mariadb"])
+def faults(session: nox.Session, database: str) -> None:
+    """Kill a migrate a thousand times and print what survived and what was lost; arguments go to the driver."""
+    session.install("-e", ".[test]")
+    session.run(
+        "python", "-m", "tests.faults", "--database", database, "--faults", "1000", "--seconds", "10800",
+        *session.posargs,
+    )  # fmt: skip
+
+
+@nox.session
+@nox.parametrize("database", ["sqlite", "postgresql", "mariadb"])
 def fuzz(session: nox.Session, database: str) -> None:
     """Run random histories beside stock Django for an hour; arguments go to the fuzzer."""
     session.install("-e", ".[test]")

@@ -12,7 +12,8 @@ from django.db.migrations.loader import MigrationLoader
 
 from chronomig.errors import ChronomigError, ConfigError, TimelineError
 from chronomig.loading import Key, key_of, origins_in
-from chronomig.project import Project, current_project
+from chronomig.opening import current_project
+from chronomig.project import Project
 
 
 def check_configuration(app_configs: object, **kwargs: Any) -> list[checks.CheckMessage]:

@@ -9,14 +9,15 @@ import typer
 
 import chronomig
 from chronomig.config import CheckFormat, StashAction
+from chronomig.corrections import accept, forget, mark
 from chronomig.moving import adopt, freeze, vendor
-from chronomig.opening import done, project
 from chronomig.options import (
     AllowDataLoss,
     AllowDataLossIn,
     Base,
     Before,
     Databases,
+    Drifting,
     Format,
     GhostPolicy,
     Json,
@@ -31,6 +32,7 @@ from chronomig.options import (
     Verbosity,
     Wait,
 )
+from chronomig.shell import done, project
 
 app = typer.Typer(
     name="chronomig",
@@ -208,6 +210,7 @@ def status(databases: Databases = None, settings: Settings = None, json: Json = 
 def check(
     base: Base = None,
     sets: Sets = None,
+    drifting: Drifting = None,
     prove_: Prove = False,
     format: Format = CheckFormat.TEXT,
     settings: Settings = None,
@@ -216,7 +219,17 @@ def check(
     """Find what should not be merged: clashes with the base, edited files, missing migrations; exit with 3."""
     from chronomig.commands import check as command
 
-    done(command.run(project(settings), base=base, sets=sets or [], prove=prove_, format=format, json=json))
+    done(
+        command.run(
+            project(settings),
+            base=base,
+            sets=sets or [],
+            databases=drifting or [],
+            prove=prove_,
+            format=format,
+            json=json,
+        )
+    )
 
 
 @app.command()
@@ -334,3 +347,7 @@ def history(databases: Databases = None, settings: Settings = None, json: Json =
     from chronomig.commands import history as command
 
     done(command.run(project(settings), databases=databases or [], json=json))
+
+
+for correction in (accept, forget, mark):
+    app.command()(correction)

@@ -30,6 +30,7 @@ from chronomig.plan import Direction
 from chronomig.preparing import Prepared
 from chronomig.reduction import Change, Reduction
 from chronomig.remaking import batches, can_remake, run_deferred
+from chronomig.stash import TABLE as STASH
 from chronomig.state import is_opaque
 
 TABLES_IN_ONE_TRANSACTION = 250
@@ -84,8 +85,8 @@ def shortened(names: Sequence[str]) -> str:
 
 
 def tables_there(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return the tables of a database, but for those of migration frameworks."""
-    own = {TABLE, MigrationRecorder.Migration._meta.db_table}
+    """Return the tables of a database, but for those of migration frameworks; rows in the stash are somebody's."""
+    own = {TABLE, STASH, MigrationRecorder.Migration._meta.db_table}
     with connection.cursor() as cursor:
         return sorted(set(connection.introspection.table_names(cursor)) - own)
 

@@ -51,6 +51,13 @@ class DatabaseConfig(BaseModel):
     """Whether a plan that destroys or undoes anything needs the name of the database, typed or in an option."""
 
 
+class Mark(StrEnum):
+    """What ``chronomig mark`` records."""
+
+    APPLIED = "applied"
+    UNAPPLIED = "unapplied"
+
+
 class StashAction(StrEnum):
     """What ``chronomig stash`` does."""
 
@@ -80,8 +87,8 @@ class SetConfig(BaseModel):
     """The order policy of this set, see :class:`Order`."""
     snapshots: bool = True
     """Whether states are read from snapshots, and written as such after a run that had to load many files."""
-    stash: bool = True
-    """Whether the rows that a rollback drops are put into the stash, to come back with their migration."""
+    stash: bool | None = None
+    """Whether the rows that a rollback drops go to the stash; None is everywhere but in protected databases."""
     batch: bool = True
     """Whether consecutive operations on one table are done together, where that is quicker (SQLite)."""
 

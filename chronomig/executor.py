@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from django.db import Error as DatabaseFault
 from django.db import transaction
@@ -22,14 +22,15 @@ from django.db.migrations.operations.base import Operation
 
 from chronomig.batching import Move, groups
 from chronomig.errors import ChronomigError, ExecutionError
-from chronomig.folding import Path, States, fold
+from chronomig.folding import States, fold
 from chronomig.history import Event, History, Kind, ensure_django_table, keep_in_step
-from chronomig.loading import Loaded
 from chronomig.plan import Direction, Step
 from chronomig.preparing import Prepared
 from chronomig.remaking import Batch, batches, can_remake, run_deferred
+from chronomig.resuming import in_effect, run_again
 from chronomig.stash import NothingKept
-from chronomig.state import ProjectState
+from chronomig.state import ProjectState, is_opaque
+from chronomig.way import Way
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,11 @@ class Run:
         transactional = self.connection.features.can_rollback_ddl and self.one.loaded.atomic
         return not transactional
 
+    @property
+    def in_effect(self) -> int:
+        """How many operations count as in effect when it begins."""
+        return in_effect(self.one, rolls_back=self.connection.vendor == "sqlite")
+
     def fake(self) -> int:
         """Record the migration without running it."""
         with transaction.atomic(self.connection.alias):
@@ -212,9 +218,7 @@ class Run:
         self.executor.in_pieces = self.stepwise
         self.keeper.begin(self.one.step.name, is_up=self.one.is_up, resumed=self.one.step.resumed is not None)
         if self.stepwise:
-            half = self.one.step.resumed
-            in_effect = half.done if half else 0 if self.one.is_up else len(self.one.loaded.operations)
-            self.history.write(replace(event_of(self.one, Kind.STARTED), operation=in_effect))
+            self.history.write(replace(event_of(self.one, Kind.STARTED), operation=self.in_effect))
         with self.connection.schema_editor(atomic=self.one.loaded.atomic) as editor:
             state = (
                 self._run_own_code(editor, base) if self.one.loaded.overrides_execution else self._run(editor, base)
@@ -251,98 +255,73 @@ class Run:
     def _run(self, editor: BaseDatabaseSchemaEditor, base: ProjectState) -> ProjectState:
         """Run the operations that are not in effect yet (up), or those that are (down), and return the last state."""
         way = Way(self.one.loaded, base)
-        places = way.places(self.one)
-        begun = 0
+        places = way.places(self.in_effect, up=self.one.is_up)
+        begun, parts = 0, list[Batch]()
         batch = self.executor.batch and can_remake(self.connection)
         for group in groups(map(way.move, places), batch=batch):
             self.operation = described(group.moves)
             for one in batches(editor, group, self.one.step.direction):
-                self._tell(one, begun, len(places))
+                parts.append(one)
                 begun += len(one.moves)
                 following = way.numbered[places[begun]].number if begun < len(places) else None
-                self._run_batch(editor, one, following)
+                if following != one.moves[-1].number:  # else what a receiver inserted belongs to it
+                    first = begun == sum(len(part.moves) for part in parts)
+                    self._run_parts(editor, parts, begun, len(places), again=first and bool(self.one.step.resumed))
+                    parts = []
         return way.end
+
+    def _run_parts(
+        self, editor: BaseDatabaseSchemaEditor, parts: Sequence[Batch], begun: int, total: int, *, again: bool
+    ) -> None:
+        """Run operations and record them: all in one transaction, where there is one."""
+        moves = [move for part in parts for move in part.moves]
+        begun -= len(moves)
+        with self._transaction_of(parts):
+            for part in parts:
+                self._tell(part, begun, total)
+                begun += len(part.moves)
+                self._run_part(editor, part, again=again)
+            if self.stepwise:
+                for number in dict.fromkeys(move.number for move in moves):
+                    self._record_progress(number)
+
+    def _run_part(self, editor: BaseDatabaseSchemaEditor, part: Batch, *, again: bool) -> None:
+        for move in part.moves:
+            self.keeper.before(move)
+        if again:
+            run_again(self.connection, editor, part, self.one.step.direction)
+        else:
+            part.run(editor, self.one.step.direction)
+        if self.stepwise:
+            run_deferred(editor)
+        for move in part.moves:
+            self.keeper.after(move)
 
     def _tell(self, batch: Batch, begun: int, total: int) -> None:
         self.operation = described(batch.moves)
         for number, move in enumerate(batch.moves, begun + 1):
             self.executor.watcher.operation_begins(self.one.step, move.operation.describe(), number, total)
 
-    def _run_batch(self, editor: BaseDatabaseSchemaEditor, batch: Batch, following: int | None) -> None:
-        """Run operations; record them, but for the one whose number is *following*, which has a part left to run."""
-        with self._transaction_of(batch):
-            for move in batch.moves:
-                self.keeper.before(move)
-            batch.run(editor, self.one.step.direction)
-            if self.stepwise:
-                run_deferred(editor)
-            for move in batch.moves:
-                self.keeper.after(move)
-            if self.stepwise:
-                for move in batch.moves:
-                    if move.number != following:
-                        self._record_progress(move)
+    def _transaction_of(self, parts: Sequence[Batch]) -> AbstractContextManager[object]:
+        """
+        Django's rule: without a transaction around all, an operation has its own unless it says no.
 
-    def _transaction_of(self, batch: Batch) -> AbstractContextManager[object]:
-        """Django's rule: without a transaction around all, an operation has its own unless it says no."""
-        operation = batch.moves[0].operation
+        But on SQLite an operation may make a table anew, with its rows under another name in between.
+        """
+        operation = self._own(parts[0].moves[0].number)
         wants = operation.atomic or (self.one.loaded.atomic and operation.atomic is not False)
-        wanted = wants or batch.remake is not None
-        return transaction.atomic(self.connection.alias) if self.stepwise and wanted else nullcontext()
+        remakes = self.connection.vendor == "sqlite" and not is_opaque(operation)
+        return transaction.atomic(self.connection.alias) if self.stepwise and (wants or remakes) else nullcontext()
 
-    def _record_progress(self, move: Move) -> None:
-        in_effect = move.number if self.one.is_up else move.number - 1
-        self.history.write(
-            replace(event_of(self.one, Kind.PROGRESS), operation=in_effect, detail=move.operation.describe())
-        )
+    def _own(self, number: int) -> Operation:
+        """Return the operation with a number that the migration itself has, not what was inserted behind it."""
+        return self.one.loaded.operations[number - 1][1]
+
+    def _record_progress(self, number: int) -> None:
+        count = number if self.one.is_up else number - 1
+        detail = self._own(number).describe()
+        self.history.write(replace(event_of(self.one, Kind.PROGRESS), operation=count, detail=detail))
 
 
 def described(moves: Iterable[Move]) -> str:
     return "; ".join(move.operation.describe() for move in moves)
-
-
-class Numbered(NamedTuple):
-    """An operation of a migration; what receivers inserted has the number of what it follows."""
-
-    number: int
-    app_label: str
-    operation: Operation
-
-
-class Way:
-    """The operations of one migration, and the states between them."""
-
-    def __init__(self, loaded: Loaded, base: ProjectState) -> None:
-        self.numbered = list(numbered(loaded))
-        self._states = Path(base, self.numbered, lambda state, one: state.after(one.app_label, one.operation))
-
-    def places(self, one: Prepared) -> list[int]:
-        """Return the places of what is not in effect yet (up), or of what is, the last one first (down)."""
-        done = one.step.resumed.done if one.step.resumed else 0 if one.is_up else len(one.loaded.operations)
-        numbers = [numbered.number for numbered in self.numbered]
-        if one.is_up:
-            return [place for place, number in enumerate(numbers) if number > done]
-        return [place for place, number in reversed(list(enumerate(numbers))) if number <= done]
-
-    def move(self, place: int) -> Move:
-        number, app_label, operation = self.numbered[place]
-        return Move(app_label, operation, self._states.at(place), self._states.at(place + 1), number)
-
-    def moves(self) -> Iterator[Move]:
-        return (self.move(place) for place in range(len(self.numbered)))
-
-    def moves_down(self) -> Iterator[Move]:
-        return (self.move(place) for place in reversed(range(len(self.numbered))))
-
-    @property
-    def end(self) -> ProjectState:
-        return self._states.at(len(self.numbered))
-
-
-def numbered(loaded: Loaded) -> Iterator[Numbered]:
-    """Yield the operations of a migration in order, with what receivers inserted."""
-    for number, labelled in enumerate(loaded.operations, 1):
-        yield Numbered(number, *labelled)
-        for after, inserted in loaded.inserted:
-            if after == number:
-                yield Numbered(number, *inserted)

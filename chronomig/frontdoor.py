@@ -15,8 +15,9 @@ from django.core.management.base import BaseCommand, CommandError
 from chronomig.collapse import Collapse
 from chronomig.errors import ChronomigError, TargetError, did_you_mean
 from chronomig.migrator import Wanted
+from chronomig.opening import current_project
 from chronomig.plan import Record
-from chronomig.project import Database, MigrationSet, Project, current_project
+from chronomig.project import Database, MigrationSet, Project
 from chronomig.target import Known, resolve
 
 

@@ -49,6 +49,10 @@ class Kind(StrEnum):
     """Recorded as applied (up) or as reverted (down), without running anything."""
     ADOPTED = "adopted"
     """Found in django_migrations and taken over, without running anything."""
+    ACCEPTED = "accepted"
+    """The file was edited, and stands for what was applied from now on."""
+    FORGOTTEN = "forgotten"
+    """Not applied any more, as far as the history goes; nothing was run."""
     FAILED = "failed"
     SETTLED = "settled"
     """A run came to its end, post_migrate receivers included."""
@@ -255,7 +259,7 @@ def fold(events: Iterable[Event]) -> Record:
     half: HalfDone | None = None
     settled = True
     for event in events:
-        settled = event.kind is Kind.SETTLED
+        settled = event.kind is Kind.SETTLED or (settled and event.kind in (Kind.ACCEPTED, Kind.FORGOTTEN))
         match event.kind:
             case Kind.APPLIED | Kind.ADOPTED:
                 half = None
@@ -263,7 +267,9 @@ def fold(events: Iterable[Event]) -> Record:
             case Kind.FAKED if event.direction is Direction.UP:
                 half = None
                 _put(applied, event)
-            case Kind.REVERTED | Kind.FAKED:
+            case Kind.ACCEPTED if event.name in applied:
+                applied[event.name] = replace(applied[event.name], sha256=event.sha256, blob=event.blob)
+            case Kind.REVERTED | Kind.FAKED | Kind.FORGOTTEN:
                 half = None
                 applied.pop(event.name, None)
             case Kind.STARTED:

@@ -21,8 +21,14 @@ from chronomig.state import ProjectState
 
 COUNT_SECONDS = 3.0
 """For all counting of one database; what is not counted by then may be full."""
-HARMLESS_UP = frozenset({ops.CreateModel, ops.AddField, ops.AddIndex, ops.AddConstraint, ops.RunPython, ops.RunSQL})
-"""What can destroy nothing on the way up, as far as anybody can tell."""
+DESTROYING_UP = (
+    ops.DeleteModel,
+    ops.RemoveField,
+    ops.AlterField,
+    ops.AlterOrderWithRespectTo,
+    ops.SeparateDatabaseAndState,
+)
+"""What can destroy something on the way up, as far as anybody can tell."""
 MADE_AGAIN = frozenset({"django_content_type", "auth_permission"})
 """Tables whose rows Django's own receivers make after every run."""
 CHECK_EVERY = 10_000
@@ -68,7 +74,7 @@ def count_losses(
 
 def may_destroy(one: Prepared) -> bool:
     """Whether a migration can destroy anything; goes without the states."""
-    return not one.is_up or any(type(operation) not in HARMLESS_UP for _, operation in one.loaded.operations)
+    return not one.is_up or any(isinstance(operation, DESTROYING_UP) for _, operation in one.loaded.operations)
 
 
 def is_kept(one: Prepared, *, stashed: bool) -> bool:

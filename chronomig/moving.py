@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from chronomig.opening import done, project
 from chronomig.options import Json, NoInput, Sets, Settings, Verbosity
+from chronomig.shell import done, project
 
 
 def adopt(

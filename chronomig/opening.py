@@ -1,33 +1,89 @@
-"""What every command begins and ends with."""
+"""From a folder, or from the Django that is set up already, to a project."""
 
 from __future__ import annotations
 
-import gc
-from typing import TYPE_CHECKING
+import os
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
 
-import typer
+import django
+from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 
-if TYPE_CHECKING:
-    from chronomig.project import Project
-
-
-def project(settings: str | None) -> Project:
-    """Open the project; what was imported until here stays, so that the collector need not look at it again."""
-    from chronomig.project import open_project
-
-    opened = open_project(settings_module=settings)
-    deactivate_translations()
-    gc.freeze()
-    gc.enable()
-    return opened
+from chronomig import config as configuration
+from chronomig.errors import ConfigError
+from chronomig.loading import put_on_path
+from chronomig.project import Project
 
 
-def deactivate_translations() -> None:
-    """As Django's migrate and makemigrations do: what a migration or a receiver writes is in no user's language."""
-    from django.utils import translation
+def open_project(start: Path | None = None, settings_module: str | None = None) -> Project:
+    """
+    Find the project at or above *start* (the working directory), set Django up, and read the configuration.
 
-    translation.deactivate_all()
+    The settings module is the one given, else ``DJANGO_SETTINGS_MODULE``, else ``[tool.chronomig] settings``, else
+    the one in manage.py. Raise ConfigError.
+    """
+    start = start or Path.cwd()
+    root = configuration.find_root(start) or start
+    own = configuration.read_pyproject(root).get("chronomig", {})
+    pyproject = configuration.merge(own, {})
+    put_on_path([str(root), *(str(root / folder) for folder in pyproject.python_path)])
+    module = (
+        settings_module
+        or configuration.environment_settings()
+        or pyproject.settings
+        or configuration.settings_module_of(root)
+    )
+    if not module:
+        raise ConfigError(
+            f"There is no Django project at {start}.",
+            cause="No settings module: none in DJANGO_SETTINGS_MODULE, pyproject.toml, or a manage.py.",
+            next_step="Run chronomig init in the project's directory, or pass --settings.",
+        )
+    os.environ["DJANGO_SETTINGS_MODULE"] = module
+    set_up_django(module)
+    return Project(root, configuration.merge(own, getattr(settings, "CHRONOMIG", {})))
 
 
-def done(code: int) -> None:
-    raise typer.Exit(code)
+def current_project() -> Project:
+    """Return the project of the Django that is set up already (``manage.py``, a test runner, a check)."""
+    root = configuration.find_root(Path.cwd()) or _root_of_settings() or Path.cwd()
+    own = configuration.read_pyproject(root).get("chronomig", {})
+    return Project(root, configuration.merge(own, getattr(settings, "CHRONOMIG", {})))
+
+
+def _root_of_settings() -> Path | None:
+    for folder in _settings_folders():
+        if root := configuration.find_root(folder):
+            return root
+    return None
+
+
+def _settings_folders() -> Iterator[Path]:
+    if base := getattr(settings, "BASE_DIR", None):
+        yield Path(base)
+    for app in apps.get_app_configs():
+        yield Path(app.path)
+
+
+def set_up_django(module: str) -> None:
+    """Import the settings and the apps; raise ConfigError that names what failed."""
+    try:
+        django.setup()
+        connections.settings  # noqa: B018  a property that validates DATABASES
+    except ImproperlyConfigured as error:
+        raise ConfigError(
+            f"Django cannot be set up with the settings {module!r}.",
+            cause=str(error),
+            next_step="Mend the settings.",
+        ) from error
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        raise ConfigError(
+            f"Django cannot be set up with the settings {module!r}.",
+            cause=f"{type(error).__name__}: {error} ({last.filename}, line {last.lineno})",
+            next_step="Check the name of the settings module, or mend what it imports.",
+        ) from error

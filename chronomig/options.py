@@ -79,6 +79,10 @@ Wait = Annotated[
     typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for another process; 0 is without end."),
 ]
 Format = Annotated[CheckFormat, typer.Option("--format", help="text, or annotations for GitHub.")]
+Drifting = Annotated[
+    list[str] | None,
+    typer.Option("--database", metavar="ALIAS", help="Compare the schema of this database, too; see drift."),
+]
 Prove = Annotated[
     bool, typer.Option("--prove", help="Try on a scratch database whether what is new comes back, too; see prove.")
 ]

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
+from chronomig.edits import Meaning
 from chronomig.errors import ChronomigError
 from chronomig.plan import Applied, Direction, Step
 from chronomig.sources import Source
@@ -210,6 +211,7 @@ def say_status(status: Status) -> None:
     width = max((len(line.name) for line in status.lines), default=0)
     for line in status.lines:
         say("  " + "  ".join(filter(None, [f"{line.state:<9}", f"{line.name:<{width}}", *details(line)])).rstrip())
+    say_edits(status)
 
 
 def status_heading(status: Status) -> str:
@@ -223,12 +225,26 @@ def details(line: Line) -> list[str]:
     how = line.how if line.how != "applied" else ""
     flags = [
         how,
-        "edited" if line.edited else "",
+        edited(line),
         "out of order" if line.out_of_order else "",
         line.note,
         whence(line),
     ]
     return [when, seconds(line.duration_ms), ", ".join(filter(None, flags))]
+
+
+def edited(line: Line) -> str:
+    if line.edit is not None and line.edit.meaning is Meaning.SAME:
+        return "edited (the same operations)"
+    return "edited" if line.edited else ""
+
+
+def say_edits(status: Status) -> None:
+    """Print what was done to files since they were applied, where it is more than their form."""
+    for line in status.lines:
+        if line.edit is not None and line.edit.meaning is not Meaning.SAME:
+            for text in line.edit.diff or [f"{line.name} was edited; what was applied is nowhere to be found"]:
+                say(f"  | {text}")
 
 
 def whence(line: Line) -> str:
@@ -257,6 +273,7 @@ def line_as_json(line: Line) -> Mapping[str, Any]:
         "at": line.at,
         "duration_ms": line.duration_ms,
         "edited": line.edited,
+        "edit": {"meaning": line.edit.meaning, "diff": list(line.edit.diff)} if line.edit else None,
         "out_of_order": line.out_of_order,
         "note": line.note or None,
         "code": line.source,

@@ -7,8 +7,6 @@ A :class:`Project` is a Django project with its configuration; it hands out :cla
 
 from __future__ import annotations
 
-import os
-import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,16 +14,14 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 
-import django
 from django.apps import apps
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig import config as configuration
 from chronomig.adoption import Adoption, unrelated, weigh
 from chronomig.config import Config, DatabaseConfig, Order, SetConfig
+from chronomig.edits import Edit, compare
 from chronomig.errors import ConfigError, GitError, UsageError, did_you_mean
 from chronomig.folding import States
 from chronomig.frozen import Frozen, read_frozen
@@ -37,7 +33,6 @@ from chronomig.loading import (
     Origin,
     origins,
     origins_in,
-    put_on_path,
     read_origin,
 )
 from chronomig.plan import Applied, Clash, Judge, Plan, Record, plan
@@ -162,7 +157,8 @@ class Database:
     @property
     def stashes(self) -> bool:
         """Whether rows that a rollback drops are put aside here."""
-        return self.set.config.stash and can_stash(self.connection)
+        wanted = self.set.config.stash
+        return can_stash(self.connection) and (not self.config.protected if wanted is None else wanted)
 
     def record(self) -> Record:
         """Return what is applied, with what the next migrate will adopt at the head."""
@@ -233,6 +229,14 @@ class Database:
     def edited(self, applied: Iterable[Applied]) -> frozenset[str]:
         """Return those of *applied* whose file holds other bytes than when it was applied."""
         return edited(self.set.timeline, applied)
+
+    def edits(self, applied: Sequence[Applied]) -> dict[str, Edit]:
+        """Return what was done to the files of *applied* since; loads what was edited, as it was and as it is."""
+        names = self.edited(applied)
+        files, load = self.set.timeline.by_name, self.set.loader.load
+        found = self.set.shelf.find([one for one in applied if one.name in names], self.set.timeline) if names else {}
+        was = {name: found[name].entry if name in found else None for name in sorted(names)}
+        return {name: compare(entry, files[name], load) for name, entry in was.items()}
 
     def states(self, record: Record, code: Code | None = None) -> States:
         """Return the states of this database; applied migrations whose code is nowhere are left out."""
@@ -328,73 +332,3 @@ def real_aliases() -> list[str]:
         for alias in connections
         if connections.settings[alias]["ENGINE"] not in ("", "django.db.backends.dummy")
     ]
-
-
-def open_project(start: Path | None = None, settings_module: str | None = None) -> Project:
-    """
-    Find the project at or above *start* (the working directory), set Django up, and read the configuration.
-
-    The settings module is the one given, else ``DJANGO_SETTINGS_MODULE``, else ``[tool.chronomig] settings``, else
-    the one in manage.py. Raise ConfigError.
-    """
-    start = start or Path.cwd()
-    root = configuration.find_root(start) or start
-    own = configuration.read_pyproject(root).get("chronomig", {})
-    pyproject = configuration.merge(own, {})
-    put_on_path([str(root), *(str(root / folder) for folder in pyproject.python_path)])
-    module = (
-        settings_module
-        or configuration.environment_settings()
-        or pyproject.settings
-        or configuration.settings_module_of(root)
-    )
-    if not module:
-        raise ConfigError(
-            f"There is no Django project at {start}.",
-            cause="No settings module: none in DJANGO_SETTINGS_MODULE, pyproject.toml, or a manage.py.",
-            next_step="Run chronomig init in the project's directory, or pass --settings.",
-        )
-    os.environ["DJANGO_SETTINGS_MODULE"] = module
-    set_up_django(module)
-    return Project(root, configuration.merge(own, getattr(settings, "CHRONOMIG", {})))
-
-
-def current_project() -> Project:
-    """Return the project of the Django that is set up already (``manage.py``, a test runner, a check)."""
-    root = configuration.find_root(Path.cwd()) or _root_of_settings() or Path.cwd()
-    own = configuration.read_pyproject(root).get("chronomig", {})
-    return Project(root, configuration.merge(own, getattr(settings, "CHRONOMIG", {})))
-
-
-def _root_of_settings() -> Path | None:
-    for folder in _settings_folders():
-        if root := configuration.find_root(folder):
-            return root
-    return None
-
-
-def _settings_folders() -> Iterator[Path]:
-    if base := getattr(settings, "BASE_DIR", None):
-        yield Path(base)
-    for app in apps.get_app_configs():
-        yield Path(app.path)
-
-
-def set_up_django(module: str) -> None:
-    """Import the settings and the apps; raise ConfigError that names what failed."""
-    try:
-        django.setup()
-        connections.settings  # noqa: B018  a property that validates DATABASES
-    except ImproperlyConfigured as error:
-        raise ConfigError(
-            f"Django cannot be set up with the settings {module!r}.",
-            cause=str(error),
-            next_step="Mend the settings.",
-        ) from error
-    except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        raise ConfigError(
-            f"Django cannot be set up with the settings {module!r}.",
-            cause=f"{type(error).__name__}: {error} ({last.filename}, line {last.lineno})",
-            next_step="Check the name of the settings module, or mend what it imports.",
-        ) from error

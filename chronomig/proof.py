@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from chronomig.drift.actual import names_of_tables, read_tables
+from chronomig.drift.dialects import VENDORS
 from chronomig.drift.schema import Kind, Table
-from chronomig.drift.types import VENDORS
 from chronomig.errors import UsageError
 from chronomig.executor import Executor, Failed, Watcher
 from chronomig.history import History
@@ -133,8 +133,8 @@ class Ground:
 
     def picture(self) -> Picture:
         names = names_of_tables(self.connection) - OWN_TABLES
-        types = VENDORS[self.connection.vendor](self.connection)
-        tables = {table.name: table for table in read_tables(self.connection, types, names)}
+        dialect = VENDORS[self.connection.vendor](self.connection)
+        tables = {table.name: table for table in read_tables(self.connection, dialect, names)}
         rows = {name: rows_of(self.connection, name, primary_key(table)) for name, table in tables.items()}
         return Picture(tables, rows)
 

@@ -37,7 +37,7 @@ class TimelineInTest:
 @pytest.fixture
 def timeline(transactional_db: None) -> Iterator[TimelineInTest]:
     """Give the timeline of the database ``default``; afterwards it stands at its head again. Needs pytest-django."""
-    from chronomig.project import current_project
+    from chronomig.opening import current_project
 
     moved = TimelineInTest(current_project().database("default"))
     yield moved

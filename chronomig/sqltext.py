@@ -9,12 +9,12 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration as DjangoMigration
 
 from chronomig.batching import groups
-from chronomig.executor import Way
 from chronomig.folding import Path, States, fold
 from chronomig.loading import Loaded
 from chronomig.plan import Direction
 from chronomig.remaking import Batch, batches, can_remake
 from chronomig.state import ProjectState
+from chronomig.way import Way
 
 
 def sql_of(

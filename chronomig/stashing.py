@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from chronomig.batching import Move
-from chronomig.executor import Way
 from chronomig.folding import States
 from chronomig.preparing import Prepared
 from chronomig.project import Database
+from chronomig.resuming import in_effect
 from chronomig.stash import Keeper, Limits, NothingKept, fills_again
+from chronomig.way import Way
 
 
 def keeper_for(
@@ -33,10 +34,10 @@ def keeper_for(
 
 
 def moves_down(downs: Sequence[Prepared], states: States) -> Iterator[Move]:
-    """Yield the operations that will be undone, in that order."""
+    """Yield the operations that will be undone, in that order, without one that did not finish."""
     for one in downs:
         way = Way(one.loaded, states.without(one.step.name))
-        yield from map(way.move, way.places(one))
+        yield from map(way.move, way.places(in_effect(one, rolls_back=True), up=False))
 
 
 def tidy(database: Database, limits: Limits | None, tell: Callable[[str], None]) -> None:

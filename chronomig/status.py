@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from chronomig.edits import Edit
 from chronomig.plan import Record
 from chronomig.sources import Source
 
@@ -46,6 +47,8 @@ class Line:
     branch: str = ""
     commit: str = ""
     """What was checked out when it was applied."""
+    edit: Edit | None = None
+    """What was done to the file since it was applied."""
 
     @property
     def is_ghost(self) -> bool:
@@ -80,7 +83,7 @@ def status_of(database: Database) -> Status:
 def _lines(database: Database, record: Record) -> Iterator[Line]:
     timeline = database.set.timeline
     newest = timeline.newest.name if timeline.newest else ""
-    edited = database.edited(record.applied)
+    edited = database.edits(record.applied)
     astray = [one for one in record.applied if one.name in edited or one.name not in timeline.by_name]
     found = database.set.shelf.find(astray, timeline)
     sources = {one.name: Source.NOWHERE for one in astray} | {name: one.source for name, one in found.items()}
@@ -96,7 +99,7 @@ def _lines(database: Database, record: Record) -> Iterator[Line]:
         note = "to be adopted from django_migrations" if one.at is None else ""
         yield Line(
             one.name, state, one.how, one.at, one.duration_ms, one.name in edited, one.name in late, note,
-            sources.get(one.name, Source.WORKING_TREE), one.branch, one.commit,
+            sources.get(one.name, Source.WORKING_TREE), one.branch, one.commit, edited.get(one.name),
         )  # fmt: skip
     last = max(record.names, default="")
     notes = {misfit.name: misfit.note for misfit in database.adoption(record).misfits}

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chronomig.executor import Result
-from chronomig.output import PlainReporter, details, say, seconds, status_heading, verb
+from chronomig.output import PlainReporter, details, say, say_edits, seconds, status_heading, verb
 from chronomig.plan import Step
 from chronomig.project import Database
 from chronomig.status import State, Status
@@ -34,6 +34,7 @@ def say_status(status: Status) -> None:
     for line in status.lines:
         table.add_row(Text(line.state, style=COLOURS[line.state]), line.name, *details(line))
     Console(highlight=False).print(table)
+    say_edits(status)
 
 
 class ProgressReporter(PlainReporter):

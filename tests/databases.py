@@ -16,7 +16,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -244,3 +244,26 @@ def unique_names() -> Iterator[str]:
     while True:
         number += 1
         yield f"cm_{who}_{os.getpid()}_{number}"
+
+
+@contextmanager
+def served(vendor: str) -> Iterator[TestDatabase]:
+    """Give a database on a server that is there, or is started; raise Unserved."""
+    server, missing = None, ""
+    if vendor == "postgresql":
+        os.environ[POSTGRES_VARIABLE], server, missing = find_postgres()
+    elif vendor == "mariadb":
+        os.environ[MARIADB_VARIABLE], missing = find_mariadb()
+    if missing:
+        raise Unserved(f"{vendor}: {missing}")
+    database = TestDatabase(vendor, next(unique_names()), Path())
+    try:
+        yield database
+    finally:
+        database.drop()
+        if server is not None:
+            server.stop()
+
+
+class Unserved(Exception):
+    """There is no server to run on."""

@@ -152,7 +152,7 @@ def test_equal_and_future_stamps_and_broken_files_are_found(repository: Reposito
 
 def test_models_that_differ_from_the_files_are_found_without_a_base_too(repository: Repository) -> None:
     done = repository.project.ok("check")
-    assert "0 findings, against no base" in done.out
+    assert "0 findings, against no base (name one with --base)" in done.out
     repository.models(12)
     done = repository.project.chronomig("check")
     assert done.code == 3

@@ -207,7 +207,7 @@ def test_extra_attributes_atomic_and_elidable_are_kept(reusable: Project) -> Non
     make(reusable)
     found = reusable.python(
         """
-        from chronomig.project import current_project
+        from chronomig.opening import current_project
         one = current_project().sets["default"]
         loaded = one.load(one.timeline.names[-1])
         result = [loaded.name[15:], loaded.atomic, loaded.source.stage, loaded.operations[0][1].elidable]

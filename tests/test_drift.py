@@ -327,6 +327,21 @@ def test_constraints_that_are_missing_are_named(connection: BaseDatabaseWrapper)
     ]
 
 
+def test_a_foreign_key_that_refers_to_something_else_is_named(connection: BaseDatabaseWrapper) -> None:
+    others = (create("Other"), create("Line", ("order", to("Other"))))
+    assert drifted(connection, operations=others) == []
+    state = ProjectState()
+    for label, operation in (create("Other"), create("Third"), create("Line", ("order", to("Third")))):
+        state = state.after(label, operation)
+    (name,) = (name for name, one in constraints_of(connection, "shop_line").items() if one["foreign_key"])
+    shown = "" if connection.vendor == "sqlite" else f"{name!r} "
+    assert texts(differences(connection, state)[0]) == [
+        "shop_line: foreign key on (order_id) to shop_third.id is missing",
+        f"shop_line: foreign key {shown}on (order_id) to shop_other.id is not in the models",
+        "shop_third: table is missing",
+    ]
+
+
 def constraints_of(connection: BaseDatabaseWrapper, table: str) -> dict[str, Any]:
     with connection.cursor() as cursor:
         return connection.introspection.get_constraints(cursor, table)
@@ -402,3 +417,9 @@ def test_what_differs_is_shown_with_exit_code_3(sqlite_project: Project) -> None
     assert shown["differences"] == [
         {"table": "shop_order", "column": "late", "difference": "column is not in the models"}
     ]
+    checked = project.chronomig("check", "--database", "default")
+    assert checked.code == 3
+    assert "The schema of 'default' is not as its history says: 1 difference in 1 table." in checked.out
+    assert (
+        "    shop_order.late  column is not in the models\n    -> chronomig drift --database default" in checked.out
+    )

@@ -251,6 +251,20 @@ def test_code_that_declares_to_touch_nothing_commutes_with_everything() -> None:
     assert not list(effects(CODE, touches=[]).meetings(effects(migrations.RunPython(run_python))))
 
 
+@pytest.mark.parametrize("text", ["shop.Bok", "shop.Book.titel", "nothing.Book"])
+def test_what_is_declared_of_something_that_is_not_there_counts_as_anything(text: str) -> None:
+    assert list(effects(CODE, touches=[text]).meetings(effects(alter_title)))
+
+
+def test_an_operation_built_on_one_of_djangos_destroys_what_that_destroys() -> None:
+    class Remove(migrations.RemoveField):
+        """Somebody's own way to remove a field."""
+
+    found = effects(Remove("book", "pages"))
+    assert [one.what for one in found.destroys] == ["column pages of shop_book"]
+    assert found.opaque
+
+
 def test_an_operation_can_declare_for_itself_what_it_touches() -> None:
     class Reindex(migrations.RunPython):
         touches = ("shop.Tag",)

@@ -69,7 +69,7 @@ def test_the_state_after_each_move_is_the_state_of_what_is_applied(sqlite_projec
         )
     code = """
     from chronomig.folding import States
-    from chronomig.project import current_project
+    from chronomig.opening import current_project
     one = current_project().sets["default"]
     names = one.timeline.names
     def models(state):

@@ -513,6 +513,17 @@ def test_rows_go_when_the_stash_is_off(site: Project) -> None:
     assert "off: rows that are dropped here are gone" in site.ok("stash").out
 
 
+def test_a_protected_database_has_no_stash_unless_it_is_wanted(site: Project) -> None:
+    site.configure(extra="CHRONOMIG = {'databases': {'default': {'protected': True}}}")
+    assert "off: rows that are dropped here are gone" in site.ok("stash").out
+    down = "migrate", "--to", A, "--allow-data-loss-in", "default"
+    assert "stashed" not in site.ok(*down).out
+    site.ok("migrate")
+    sets = "{'default': {'databases': ['default'], 'stash': True}}"
+    site.configure(extra=f"CHRONOMIG = {{'databases': {{'default': {{'protected': True}}}}, 'sets': {sets}}}")
+    assert "stashed   shop_item.notes: 3 rows" in site.ok(*down).out
+
+
 def test_what_is_too_old_goes_with_a_line(site: Project) -> None:
     site.configure(extra="CHRONOMIG = {'stash_days': 1e-9}")
     done = site.ok("migrate", "--to", A, "--yes")

@@ -12,8 +12,8 @@ import sys
 from django.db import transaction
 
 from chronomig.history import Event, Kind, ensure_django_table, keep_in_step
+from chronomig.opening import open_project
 from chronomig.plan import Direction
-from chronomig.project import open_project
 
 
 def main(last: str) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from chronomig import output
 from chronomig.branches import Base, find_base
+from chronomig.commands import drift
 from chronomig.commands.makemigrations import shown
 from chronomig.config import CheckFormat
-from chronomig.project import Project
+from chronomig.drift import drift_of
+from chronomig.project import Database, Project
 from chronomig.review import Finding, review
 
 
@@ -17,14 +19,16 @@ def run(
     *,
     base: str | None = None,
     sets: Sequence[str] = (),
+    databases: Sequence[str] = (),
     prove: bool = False,
     format: CheckFormat = CheckFormat.TEXT,
     json: bool = False,
 ) -> int:
-    """Print what should not be merged into *base*; return 3 when there is anything."""
+    """Print what should not be merged into *base*, and the drift of *databases*; return 3 when there is anything."""
     compared = find_base(project.trees, base)
     proving = output.PlainReporter(quiet=True) if prove else None
-    found = list(review(project, project.choose_sets(sets), compared, proving=proving))
+    drifting = [drift_finding(project.database(alias)) for alias in dict.fromkeys(databases)]
+    found = [*review(project, project.choose_sets(sets), compared, proving=proving), *filter(None, drifting)]
     if json:
         rows = [as_json(one) for one in found]
         output.say_json("check", base=compared and {"ref": compared.ref, "commit": compared.commit}, findings=rows)
@@ -36,8 +40,20 @@ def run(
     return 3 if found else 0
 
 
+def drift_finding(database: Database) -> Finding | None:
+    """Return what differs between the schema of *database* and its history as one finding."""
+    found = drift_of(database)
+    if not found.differences:
+        return None
+    message = f"The schema of {database.alias!r} is not as its history says: {drift.summary(found)}."
+    hint = f"chronomig drift --database {database.alias}"
+    return Finding(
+        "drift", database.set.name, "", database.set.directory, message, tuple(drift.lines(found)), hint
+    )  # fmt: skip
+
+
 def say(found: Sequence[Finding], base: Base | None) -> None:
-    against = f"against {base.ref} ({base.commit[:10]})" if base else "against no base"
+    against = f"against {base.ref} ({base.commit[:10]})" if base else "against no base (name one with --base)"
     for one in found:
         output.say(f"{one.check}: {shown(one.path)}: {one.message}")
         for line in one.details:

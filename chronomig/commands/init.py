@@ -45,7 +45,7 @@ def write_configuration(root: Path, module: str, *, dry_run: bool) -> None:
 def make_directories(root: Path, module: str, *, dry_run: bool) -> None:
     """Create the folder of each set, and say what is left for a person to do."""
     from chronomig.checks import own_migration_modules
-    from chronomig.project import open_project
+    from chronomig.opening import open_project
 
     project = open_project(root, module)
     for one in project.sets.values():

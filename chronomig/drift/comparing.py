@@ -99,7 +99,7 @@ def _is_extra(key: Key, expected: Table) -> bool:
 def _explains(expected: Key, actual: Key) -> bool:
     """Whether *actual* comes with *expected*: databases and Django add indexes for keys, and patterns for texts."""
     if actual.kind in (Kind.FOREIGN_KEY, Kind.CHECK):
-        return _serves(actual, expected)
+        return expected.kind is actual.kind and _serves(actual, expected)
     if actual.kind is Kind.UNIQUE and expected.kind not in (Kind.UNIQUE, Kind.PRIMARY_KEY):
         return False
     return expected.kind is not Kind.CHECK and bool(actual.columns) and _same_columns(expected, actual)

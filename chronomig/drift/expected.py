@@ -9,29 +9,29 @@ from django.db import router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CheckConstraint, Index, Model, UniqueConstraint
 
+from chronomig.drift.dialects import Sqlite
 from chronomig.drift.schema import Column, Key, Kind, Table
-from chronomig.drift.types import TextTypes
 from chronomig.state import ProjectState
 
 AnyField = Any
 """A field: what is read of it here differs between Django's kinds of fields."""
 
 
-def expected_tables(connection: BaseDatabaseWrapper, types: TextTypes, state: ProjectState) -> Iterator[Table]:
+def expected_tables(connection: BaseDatabaseWrapper, dialect: Sqlite, state: ProjectState) -> Iterator[Table]:
     """Yield the tables of the models in *state* that belong into this database."""
     for model in state.apps.get_models(include_auto_created=True):
         opts = model._meta
         if opts.managed and opts.can_migrate(connection) and router.allow_migrate_model(connection.alias, model):
-            yield Expectation(connection, types, model).table()
+            yield Expectation(connection, dialect, model).table()
 
 
 class Expectation:
     """The table of one model."""
 
-    def __init__(self, connection: BaseDatabaseWrapper, types: TextTypes, model: type[Model]) -> None:
+    def __init__(self, connection: BaseDatabaseWrapper, dialect: Sqlite, model: type[Model]) -> None:
         self.connection = connection
         self.features = connection.features
-        self.types = types
+        self.dialect = dialect
         self.opts = model._meta
         self.fields: list[AnyField] = [
             field for field in self.opts.local_concrete_fields if field.db_parameters(connection)["type"]
@@ -44,7 +44,7 @@ class Expectation:
     def _column(self, field: AnyField) -> Column:
         text = str(field.db_parameters(self.connection)["type"])
         null = None if getattr(field, "generated", False) else field.null
-        return Column(field.column, self.types.asked_for(text), null)
+        return Column(field.column, self.dialect.asked_for(text), null)
 
     def _columns(self, names: Any) -> tuple[str, ...]:
         fields: list[AnyField] = [self.opts.get_field(name) for name in names]
@@ -62,7 +62,7 @@ class Expectation:
             if getattr(field, "db_constraint", False) and self.features.supports_foreign_keys:
                 target = field.target_field
                 yield Key(Kind.FOREIGN_KEY, columns, target=(target.model._meta.db_table, target.column))
-            if field.db_parameters(self.connection)["check"] and self.features.can_introspect_check_constraints:
+            if self.dialect.checks(field) and self.features.can_introspect_check_constraints:
                 yield Key(Kind.CHECK, columns)
 
     def _is_indexed(self, field: AnyField) -> bool:

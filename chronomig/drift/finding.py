@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,13 @@ from django.db.migrations.operations.base import Operation
 
 from chronomig.drift.actual import names_of_tables, read_tables
 from chronomig.drift.comparing import Difference, compare
+from chronomig.drift.dialects import VENDORS
 from chronomig.drift.expected import expected_tables
-from chronomig.drift.types import VENDORS
 from chronomig.errors import DatabaseError, UsageError
 from chronomig.state import ProjectState
 
 if TYPE_CHECKING:
+    from chronomig.loading import Loaded
     from chronomig.plan import Record
     from chronomig.project import Database
 
@@ -43,7 +44,8 @@ def drift_of(database: Database) -> Drift:
     Raise UsageError for a database of another kind, DatabaseError where its schema may not be read, LoadError.
     """
     record = database.record()
-    state = database.states(record).current
+    code = database.code(record, None)
+    state = database.states(record, code).current
     try:
         found, compared = differences(database.connection, state)
     except DatabaseFault as error:
@@ -52,8 +54,9 @@ def drift_of(database: Database) -> Drift:
             cause=str(error).strip(),
             next_step="Connect as a user that may read every table.",
         ) from error
-    found = list(_unexplained(found, database, record))
-    return Drift(database.alias, tuple(found), compared, tuple(_notes(database, record)))
+    there = [name for name in record.names if name in code.entries]
+    own_sql = (text for name in there for text in _sql_of(database.set.loader.load(code.entries[name])))
+    return Drift(database.alias, tuple(_unexplained(found, own_sql)), compared, tuple(_notes(record, there)))
 
 
 def differences(connection: BaseDatabaseWrapper, state: ProjectState) -> tuple[list[Difference], int]:
@@ -63,11 +66,11 @@ def differences(connection: BaseDatabaseWrapper, state: ProjectState) -> tuple[l
             f"The schema of {connection.alias!r} cannot be compared.",
             cause=f"Known are {', '.join(VENDORS)}, not {connection.vendor}.",
         )
-    types = VENDORS[connection.vendor](connection)
-    wanted = {_folded(table.name): table for table in expected_tables(connection, types, state)}
+    dialect = VENDORS[connection.vendor](connection)
+    wanted = {_folded(table.name): table for table in expected_tables(connection, dialect, state)}
     there = {_folded(name): name for name in names_of_tables(connection)}
     found = [Difference(table.name, "table is missing") for key, table in wanted.items() if key not in there]
-    for actual in read_tables(connection, types, [name for key, name in there.items() if key in wanted]):
+    for actual in read_tables(connection, dialect, [name for key, name in there.items() if key in wanted]):
         found += compare(wanted[_folded(actual.name)], actual)
     return sorted(found, key=lambda one: (one.table, one.column)), len(wanted)
 
@@ -76,34 +79,31 @@ def _folded(name: str) -> str:
     return name.strip('"`').lower()
 
 
-def _unexplained(found: Iterable[Difference], database: Database, record: Record) -> Iterator[Difference]:
+def _unexplained(found: Iterable[Difference], own_sql: Iterable[str]) -> Iterator[Difference]:
     """Leave out what is there because a migration's own SQL made it: a state does not tell of that."""
     found = list(found)
     if not any(one.extra for one in found):
         return iter(found)
-    words = {word.lower() for text in _own_sql(database, record) for word in re.findall(r"\w+", text)}
+    words = {word.lower() for text in own_sql for word in re.findall(r"\w+", text)}
     return (one for one in found if one.extra.lower() not in words)
 
 
-def _own_sql(database: Database, record: Record) -> Iterator[str]:
-    for name in record.names:
-        if name in database.set.timeline.by_name:
-            for _, operation in database.set.load(name).operations:
-                yield from _sql_of(operation)
+def _sql_of(loaded: Loaded) -> Iterator[str]:
+    return (text for _, operation in loaded.operations for text in _statements(operation))
 
 
-def _sql_of(operation: Operation) -> Iterator[str]:
+def _statements(operation: Operation) -> Iterator[str]:
     if isinstance(operation, SeparateDatabaseAndState):
         for one in operation.database_operations:
-            yield from _sql_of(one)
+            yield from _statements(one)
     elif isinstance(operation, RunSQL):
         statements = operation.sql if isinstance(operation.sql, list | tuple) else [operation.sql]
         yield from (one if isinstance(one, str) else str(one[0]) for one in statements)
 
 
-def _notes(database: Database, record: Record) -> Iterator[str]:
-    if record.half_done is not None:
-        yield f"{record.half_done.name} is half done: what it changed so far counts as different."
-    missing = [name for name in record.names if name not in database.set.timeline.by_name]
-    for name in missing:
-        yield f"{name} is applied, but has no file: what it changed counts as different."
+def _notes(record: Record, there: Collection[str]) -> Iterator[str]:
+    for name in record.half_done.names if record.half_done else ():
+        yield f"{name} is half done: what it changed so far counts as different."
+    for name in record.names:
+        if name not in there:
+            yield f"{name} is applied, but has no file: what it changed counts as different."

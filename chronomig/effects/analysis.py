@@ -34,6 +34,8 @@ def effects_of(
         inner = effects_in_a_row(operation.state_operations, app_label, before, None).state_only()
         return inner | special(view, sketch, operation, declared)
     if reader is None:
+        if inherited := next((READERS[kind] for kind in type(operation).__mro__ if kind in READERS), None):
+            inherited(view, operation, sketch)  # it may do more than what it is built on, hardly less
         return special(view, sketch, operation, declared)
     reader(view, operation, sketch)
     return sketch.finished(reversible=operation.reversible)
@@ -82,7 +84,10 @@ def touch(view: View, text: str, sketch: Sketch) -> None:
     """A model whose rows are read or written, or one field of it."""
     label, name, *field = text.split(".")
     key = label, name.lower()
-    for one in {key} | view.ancestors(view.bases(key)):
+    concerned = {key} | view.ancestors(view.bases(key))
+    if view.model(key) is None or (field and not any(field[0] in view.fields(one) for one in concerned)):
+        sketch.writes.add(EVERYTHING)  # a slip of the pen promises nothing
+    for one in concerned:
         sketch.reads_table(view, one)
         if field:
             sketch.reads_all.add(field_thing(one, field[0]))

@@ -12,8 +12,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.databases import VENDORS
-from tests.fuzz.comparing import Bench, Outcome, Unserved, bench, served
+from tests.databases import VENDORS, Unserved, served
+from tests.fuzz.comparing import Bench, Outcome, bench
 from tests.fuzz.drawing import Draw
 from tests.fuzz.shrinking import shrunk
 

@@ -8,25 +8,16 @@ worked with stale classes. Else it is a finding.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test.utils import override_settings
 
-from tests.databases import (
-    MARIADB_VARIABLE,
-    POSTGRES_VARIABLE,
-    TestDatabase,
-    find_mariadb,
-    find_postgres,
-    unique_names,
-)
+from tests.databases import TestDatabase, served
 from tests.fuzz.histories import History
 from tests.fuzz.ours import Ours
 from tests.fuzz.stock import Stock, Stopped
@@ -193,29 +184,6 @@ def reproduce(vendor: str, history: History) -> None:
     with served(vendor) as database, bench(database) as made:
         outcome = made.compare(history)
     print(outcome)
-
-
-@contextmanager
-def served(vendor: str) -> Iterator[TestDatabase]:
-    """Give a database on a server that is there, or is started; raise Unserved."""
-    server, missing = None, ""
-    if vendor == "postgresql":
-        os.environ[POSTGRES_VARIABLE], server, missing = find_postgres()
-    elif vendor == "mariadb":
-        os.environ[MARIADB_VARIABLE], missing = find_mariadb()
-    if missing:
-        raise Unserved(f"{vendor}: {missing}")
-    database = TestDatabase(vendor, next(unique_names()), Path())
-    try:
-        yield database
-    finally:
-        database.drop()
-        if server is not None:
-            server.stop()
-
-
-class Unserved(Exception):
-    """There is no server to run on."""
 
 
 @contextmanager

@@ -1,0 +1,123 @@
+"""A process that breaks itself at a point: before or after a statement, or around a commit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.db import connections
+from django.db.backends.signals import connection_created
+
+KILL = "process killed at a point"
+LATE = "process killed at a moment"
+CUT = "connection cut at a point"
+
+
+@dataclass
+class Breaker:
+    """Counts points, and does what it was told at one of them."""
+
+    at: int
+    act: Callable[[Any], None]
+    reached: int = 0
+
+    def point(self, connection: Any) -> None:
+        self.reached += 1
+        if self.reached == self.at:
+            self.act(connection)
+
+    def watch(self, connection: Any, **_: object) -> None:
+        """Instrument a connection that was just made: of the migrations, or of the lock."""
+        if getattr(connection, "breaker", None) is self:
+            return
+        connection.breaker = self
+        commit = connection._commit
+
+        def commit_watched() -> None:
+            self.point(connection)
+            commit()
+            self.point(connection)
+
+        def execute_watched(execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
+            self.point(connection)
+            result = execute(sql, params, many, context)
+            self.point(connection)
+            return result
+
+        connection._commit = commit_watched
+        connection.execute_wrappers.append(execute_watched)
+
+
+def die(connection: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def cut(connection: Any) -> None:
+    """Let the server end the session; the process goes on and finds out."""
+    other = connection.copy()
+    try:
+        if connection.vendor == "postgresql":
+            with other.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
+        else:
+            with other.cursor() as cursor:
+                cursor.execute(f"KILL CONNECTION {connection.connection.thread_id()}")
+    finally:
+        other.close()
+
+
+ACTS: dict[str, Callable[[Any], None]] = {KILL: die, CUT: cut}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: its exit code, negative for a signal; what it printed; how many points it passed."""
+
+    code: int
+    out: str
+    err: str
+    points: int
+
+
+def in_child(root: Path, arguments: list[str], fault: str = "", at: float = 0) -> Ended:
+    """Run ``chronomig …`` in a forked process, which breaks itself at a point, or is killed after seconds."""
+    out, err, points = (root / f".{name}" for name in ("out", "err", "points"))
+    points.write_text("0")
+    child = os.fork()
+    if child == 0:
+        code = 70
+        try:
+            breaker = Breaker(int(at), ACTS.get(fault, lambda connection: None))
+            code = run(root, arguments, breaker, (out, err, points))
+        finally:
+            os._exit(code)
+    if fault == LATE:
+        time.sleep(at)
+        os.kill(child, signal.SIGKILL)  # it may have ended; then it waits to be fetched
+    _, status = os.waitpid(child, 0)
+    return Ended(os.waitstatus_to_exitcode(status), out.read_text(), err.read_text(), int(points.read_text()))
+
+
+def run(root: Path, arguments: list[str], breaker: Breaker, files: tuple[Path, Path, Path]) -> int:
+    os.chdir(root)
+    connection_created.connect(breaker.watch, weak=False)
+    sys.argv = ["chronomig", *arguments]
+    from chronomig.__main__ import main
+
+    with files[0].open("w") as out, files[1].open("w") as err, redirect_stdout(out), redirect_stderr(err):
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        with suppress(Exception):
+            connections.close_all()
+    files[2].write_text(str(breaker.reached))
+    return code
