@@ -319,6 +319,15 @@ def origins_in(entries: Iterable[Entry]) -> dict[str, Origin]:
     return {name: origin for name, origin in found if origin is not None}
 
 
+TABLES_PATTERN = re.compile(rb"^TABLES = (\[.*?\])", re.MULTILINE | re.DOTALL)
+
+
+def tables_in(entries: Iterable[Entry]) -> dict[str, list[str]]:
+    """Return name -> the tables that stand for a file in a database that Django made; reads, runs nothing."""
+    found = ((entry.name, TABLES_PATTERN.search(entry.source)) for entry in entries)
+    return {name: ast.literal_eval(match[1].decode()) for name, match in found if match}
+
+
 def place_in_graph(loaded: Loaded) -> tuple[list[Key], list[Key]]:
     """Return what a vendored migration says it stands on, and what it says has to come after it."""
     after, before = (getattr(loaded.source, name, ()) for name in ("dependencies", "run_before"))

@@ -19,20 +19,18 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig import config as configuration
-from chronomig.adoption import Adoption, unrelated, weigh
+from chronomig.adoption import Adoption, adoption_of, unrelated
 from chronomig.config import Config, DatabaseConfig, Order, SetConfig
 from chronomig.edits import Edit, compare
 from chronomig.errors import ConfigError, GitError, UsageError, did_you_mean
 from chronomig.folding import States
 from chronomig.frozen import Frozen, read_frozen
-from chronomig.history import Event, History, Kind, django_applied
+from chronomig.history import Event, History, Kind
 from chronomig.loading import (
     Key,
     Loaded,
     Loader,
-    Origin,
     origins,
-    origins_in,
     read_origin,
 )
 from chronomig.plan import Applied, Clash, Judge, Plan, Record, plan
@@ -127,11 +125,10 @@ class MigrationSet:
         """(app label, upstream name) -> name, of every vendored file."""
         return origins(self.timeline)
 
-    def origin(self, name: str) -> Origin:
-        """Return where the vendored file *name* came from."""
+    def origin_key(self, name: str) -> Key | None:
+        """Return (app label, upstream name) of the vendored file *name*, None for one of our own."""
         found = read_origin(self.timeline.by_name[name])
-        assert found is not None
-        return found
+        return found.key if found else None
 
 
 class Database:
@@ -168,14 +165,13 @@ class Database:
     def adoption(self, record: Record) -> Adoption:
         """Return what ``django_migrations`` has of the vendored files that the history does not have."""
         have = {*record.names, *(record.half_done.names if record.half_done else ())}
-        found = origins_in(entry for entry in self.set.timeline if entry.name not in have)
-        return weigh(found, django_applied(self.connection) if found else ())
+        return adoption_of(self.connection, [entry for entry in self.set.timeline if entry.name not in have])[0]
 
     def adoptable(self, record: Record) -> tuple[Applied, ...]:
         """Return the vendored migrations that ``django_migrations`` has and the history does not."""
         files = self.set.timeline.by_name
         return tuple(
-            Applied(name, files[name].sha256, Kind.ADOPTED.value, origin=self.set.origin(name).key)
+            Applied(name, files[name].sha256, Kind.ADOPTED.value, origin=self.set.origin_key(name))
             for name in self.adoption(record).names
         )
 
