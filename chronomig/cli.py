@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import chronomig
+from chronomig import branching
 from chronomig.config import CheckFormat, StashAction
 from chronomig.corrections import accept, forget, mark
 from chronomig.moving import adopt, freeze, vendor
@@ -16,17 +17,21 @@ from chronomig.options import (
     AllowDataLossIn,
     Base,
     Before,
+    Collapsing,
     Databases,
     Drifting,
     Format,
     GhostPolicy,
     Json,
+    LockRetries,
+    LockTimeout,
     NoInput,
     NoStash,
     OrderPolicy,
     Prove,
     Sets,
     Settings,
+    StatementTimeout,
     Steps,
     To,
     Verbosity,
@@ -123,10 +128,7 @@ def migrate(
     databases: Databases = None,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would move, move nothing.")] = False,
     fake: Annotated[bool, typer.Option("--fake", help="Record the migrations without running them.")] = False,
-    collapse: Annotated[
-        bool,
-        typer.Option("--collapse", help="Into an empty database: run migrations several at once, reduced."),
-    ] = False,
+    collapse: Collapsing = False,
     check: Annotated[
         bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")
     ] = False,
@@ -137,6 +139,9 @@ def migrate(
     no_stash: NoStash = False,
     ghosts: GhostPolicy = None,
     wait: Wait = None,
+    lock_timeout: LockTimeout = None,
+    statement_timeout: StatementTimeout = None,
+    lock_retries: LockRetries = None,
     settings: Settings = None,
     json: Json = False,
     verbosity: Verbosity = 1,
@@ -163,6 +168,7 @@ def migrate(
             stash=not no_stash,
             ghosts=ghosts,
             wait_seconds=wait,
+            limits=command.Limits(lock_timeout, statement_timeout, lock_retries),
             json=json,
             verbosity=verbosity,
         )
@@ -351,3 +357,5 @@ def history(databases: Databases = None, settings: Settings = None, json: Json =
 
 for correction in (accept, forget, mark):
     app.command()(correction)
+
+app.add_typer(branching.app)

@@ -42,7 +42,22 @@ class CheckFormat(StrEnum):
     GITHUB = "github"
 
 
-class DatabaseConfig(BaseModel):
+class TimeoutConfig(BaseModel):
+    """How long migrations of one database wait; times are in seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lock_timeout: float | None = Field(default=None, gt=0)
+    """How long a statement waits for a lock; by default as long as the database says."""
+    statement_timeout: float | None = Field(default=None, gt=0)
+    """How long a statement may take; by default as long as the database says."""
+    lock_retries: int = Field(default=5, ge=0)
+    """How often what did not get a lock is tried again; only with a lock_timeout."""
+    retry_pause: float = Field(default=1, ge=0)
+    """How long the first pause before that is; each one is twice as long as the one before it, 30 at most."""
+
+
+class DatabaseConfig(TimeoutConfig):
     """What holds for one alias."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

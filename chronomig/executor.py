@@ -21,15 +21,19 @@ from django.db.migrations import Migration as DjangoMigration
 from django.db.migrations.operations.base import Operation
 
 from chronomig.batching import Move, groups
+from chronomig.config import TimeoutConfig
 from chronomig.errors import ChronomigError, ExecutionError
 from chronomig.folding import States, fold
 from chronomig.history import Event, History, Kind, ensure_django_table, keep_in_step
+from chronomig.leftovers import leftovers
+from chronomig.loading import Loaded
 from chronomig.plan import Direction, Step
 from chronomig.preparing import Prepared
 from chronomig.remaking import Batch, batches, can_remake, run_deferred
 from chronomig.resuming import in_effect, run_again
 from chronomig.stash import NothingKept
 from chronomig.state import ProjectState, is_opaque
+from chronomig.timeouts import Patience, root_of
 from chronomig.way import Way
 
 
@@ -52,6 +56,7 @@ class Watcher(Protocol):
     def migration_begins(self, step: Step, number: int, total: int) -> None: ...
     def operation_begins(self, step: Step, description: str, number: int, total: int) -> None: ...
     def rows_touched(self, count: int) -> None: ...
+    def retrying(self, step: Step, problem: str, pause: float, number: int, total: int) -> None: ...
     def remarked(self, text: str) -> None: ...
 
 
@@ -59,7 +64,8 @@ class Failed(ExecutionError):
     """A migration failed; knows what came before it and what is left."""
 
     def __init__(self, failed: Prepared, error: BaseException, done: Sequence[Result], left: Sequence[Prepared],
-                 operation: str, *, half: bool) -> None:  # fmt: skip
+                 operation: str, *, half: bool, left_behind: Sequence[str] = ()) -> None:  # fmt: skip
+        self.left_behind = left_behind
         self.failed, self.done, self.left = failed.step, tuple(done), tuple(one.step for one in left)
         verb = "applied" if failed.is_up else "undone"
         place = (
@@ -83,13 +89,11 @@ class Failed(ExecutionError):
         )
 
     def more(self) -> list[str]:
-        return [f"moved in this run: {in_short(self.done)}", f"left: {in_short(self.left)}"]
+        return [f"moved in this run: {in_short(self.done)}", f"left: {in_short(self.left)}", *self.left_behind]
 
 
 def in_words(error: BaseException) -> str:
-    """Name what went wrong, not that the transaction around it can do no more (SQLite's editor raises that)."""
-    while isinstance(error, transaction.TransactionManagementError) and error.__context__ is not None:
-        error = error.__context__
+    error = root_of(error)
     return f"{type(error).__name__}: {str(error).strip()}"
 
 
@@ -104,7 +108,8 @@ class Executor:
     """Move one database along a plan."""
 
     def __init__(self, connection: BaseDatabaseWrapper, history: History, states: States, watcher: Watcher,
-                 keeper: NothingKept | None = None, *, batch: bool) -> None:  # fmt: skip
+                 keeper: NothingKept | None = None, *, batch: bool, timeouts: TimeoutConfig | None = None,
+                 fresh: Callable[[Loaded], Loaded] = lambda loaded: loaded) -> None:  # fmt: skip
         self.connection = connection
         self.history = history
         self.states = states
@@ -112,6 +117,10 @@ class Executor:
         self.keeper = keeper or NothingKept()
         self.batch = batch
         """Whether operations on one table may be done together."""
+        self.timeouts = timeouts or TimeoutConfig()
+        """Whoever executes sets them; here they say what is tried again."""
+        self.fresh = fresh
+        """Loads a migration again: operations that failed may not be what they were."""
         self.between_migrations: Callable[[], None] = lambda: None
         """Called at every edge; raises to stop there."""
         self.in_pieces = False
@@ -139,17 +148,32 @@ class Executor:
             run = Run(self, one)
             try:
                 with self.connection.execute_wrapper(self.count_rows):
-                    duration = run.fake() if fake else run.move()
+                    duration = run.fake() if fake else self._move(run)
             except ChronomigError:
                 raise
             except Exception as error:
                 self.record_failure(one, run.operation, error)
                 left = [*prepared[index:], *behind]
-                raise Failed(one, error, done, left, run.operation, half=run.stepwise) from error
+                raise Failed(
+                    one, error, done, left, run.operation,
+                    half=run.stepwise, left_behind=leftovers(self.connection),
+                ) from error  # fmt: skip
             kind = Kind.FAKED if fake else Kind.APPLIED if one.is_up else Kind.REVERTED
             notes = () if fake else tuple(self.keeper.notes)
             done.append(Result(one.step.name, one.step.direction, kind, duration, notes))
             yield done[-1]
+
+    def _move(self, run: Run) -> int:
+        """Run a migration, again when it did not get a lock; go on where it stands then."""
+
+        def tell(problem: str, pause: float, number: int, total: int) -> None:
+            self.watcher.retrying(run.one.step, problem, pause, number, total)
+
+        def begin_again() -> None:
+            resumed = self.history.read().half_done if run.stepwise else None
+            run.one = Prepared(replace(run.one.step, resumed=resumed), self.fresh(run.one.loaded))
+
+        return Patience(self.connection, self.timeouts, tell).run(run.move, begin_again)
 
     def ensure_tables(self, prepared: Sequence[Prepared]) -> None:
         """Create the tables that *prepared* will be recorded in. Not inside a migration's transaction."""
@@ -284,6 +308,8 @@ class Run:
             if self.stepwise:
                 for number in dict.fromkeys(move.number for move in moves):
                     self._record_progress(number)
+        if self.stepwise:
+            self.keeper.hold()
 
     def _run_part(self, editor: BaseDatabaseSchemaEditor, part: Batch, *, again: bool) -> None:
         for move in part.moves:

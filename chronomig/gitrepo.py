@@ -1,5 +1,5 @@
 """
-The only module that speaks git: plain data in, plain data out.
+What git is asked: plain data in, plain data out. With gitrun.py, the only module that speaks git.
 
 Git runs through GitPython's ``Repo(path).git``, which is imported when a repository is opened. Every call names the
 repository by its path and runs without the variables that point elsewhere. What a person typed reaches git once, in
@@ -9,37 +9,29 @@ repository by its path and runs without the variables that point elsewhere. What
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from chronomig.errors import GitError
+from chronomig.gitrun import Git, no_git, text_of, undisturbed
 
 HASH_PATTERN = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 """A full object name, of SHA-1 or SHA-256."""
 
-CLEARED = frozenset({
-    "GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INTERNAL_SUPER_PREFIX", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE", "GIT_REPLACE_REF_BASE",
-    "GIT_NO_REPLACE_OBJECTS", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT", "GIT_EXTERNAL_DIFF",
-    "GIT_DIFF_OPTS", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS",
-    "GIT_QUARANTINE_PATH",
-})  # fmt: skip
-"""
-What git itself drops when it enters another repository (``git rev-parse --local-env-vars``), and what changes the
-meaning of paths. Hooks run with some of them. Those that name programs or the user's own configuration stay: who sets
-them can run code anyway.
-"""
+HEADS = "refs/heads/"
 
-SAFELY = ("core.fsmonitor=false", "core.pager=cat", "log.showSignature=false")
-"""Configuration for reading: a repository's own configuration starts no program."""
+UNFINISHED = {
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase or git am",
+    "MERGE_HEAD": "a merge",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+}
+"""{file in the git directory: what is unfinished when it is there}"""
 
 REGULAR_FILES = ("100644", "100755")
 
@@ -62,16 +54,6 @@ class Change:
 
     commit: str
     author: str
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Take what points to another repository out of the environment while git runs."""
-    taken = {name: os.environ.pop(name) for name in list(os.environ) if name in CLEARED}
-    try:
-        yield
-    finally:
-        os.environ.update(taken)
 
 
 def lies_in_repository(path: Path) -> bool:
@@ -104,21 +86,8 @@ def open_repository(path: Path) -> Repository:
     return Repository(repo.git, Path(repo.working_tree_dir))
 
 
-def no_git(error: Exception) -> GitError:
-    return GitError(
-        "git cannot be started.",
-        cause=str(error).strip().splitlines()[0] if str(error).strip() else "",
-        next_step="Install git and put it on PATH. Everything but refs and branches works without it.",
-    )
-
-
-class Repository:
+class Repository(Git):
     """One git repository, read through its working tree's top directory."""
-
-    def __init__(self, command: Any, top: Path) -> None:
-        self._command = command
-        self.top = top.resolve()
-        """The top directory of this working tree; in a submodule, of the submodule."""
 
     # -- asking -----------------------------------------------------------------------------------------------------
 
@@ -253,43 +222,55 @@ class Repository:
             blobs.append(head.split()[3])
         return found
 
-    # -- git itself -------------------------------------------------------------------------------------------------
+    # -- changing branches ------------------------------------------------------------------------------------------
 
-    def _run(self, command: str, *arguments: str, **options: Any) -> tuple[int, bytes, str]:
-        """Run a reading command; return (exit code, stdout, stderr)."""
-        import git
+    def previous_branch(self) -> str:
+        """Return the branch that was checked out before, empty when it was none."""
+        code, out, _ = self._run("rev-parse", "--symbolic-full-name", "@{-1}")
+        name = text_of(out).strip()
+        return name.removeprefix(HEADS) if code == 0 and name.startswith(HEADS) else ""
 
-        self._command.set_persistent_git_options(c=list(SAFELY))
+    def is_branch_name(self, name: str) -> bool:
+        """Whether a branch can be called *name*."""
+        return not name.startswith("-") and self._run("check-ref-format", f"{HEADS}{name}")[0] == 0
+
+    def unfinished(self) -> str:
+        """Return what is going on that git wants finished before branches change, empty when nothing is."""
+        directory = Path(text_of(self._done("rev-parse", "--absolute-git-dir")).removesuffix("\n"))
+        return next((what for name, what in UNFINISHED.items() if (directory / name).exists()), "")
+
+    def checked_out_at(self, branch: str) -> str:
+        """Return the other worktree that has *branch* checked out, empty when none has."""
+        place = ""
+        for line in self._lines("worktree", "list", "--porcelain"):
+            if line.startswith("worktree "):
+                place = line.removeprefix("worktree ")
+            elif line == f"branch {HEADS}{branch}" and Path(place).resolve() != self.top:
+                return place
+        return ""
+
+    def in_the_way(self, commit: str) -> str:
+        """Return git's words on what keeps the working tree from becoming that of *commit*; changes no file."""
+        if self._done("ls-files", "-z", "--unmerged"):
+            return "There are conflicts that are not resolved."
+        self._run("update-index", "-q", "--refresh")
+        code, _, err = self._run("read-tree", "-n", "-m", "-u", self.head.commit, checked(commit))
+        return err.strip() or "git read-tree failed." if code else ""
+
+    def switch(self, arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+        """Let git switch, with the user's own configuration and hooks; return what it said. Raise GitError."""
+        self._command.set_persistent_git_options()
         with undisturbed():
-            try:
-                return getattr(self._command, command.replace("-", "_"))(  # type: ignore[no-any-return]
-                    *arguments,
-                    with_extended_output=True,
-                    with_exceptions=False,
-                    stdout_as_string=False,
-                    strip_newline_in_stdout=False,
-                    env={"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"},
-                    **options,
-                )
-            except git.GitCommandNotFound as error:
-                raise no_git(error) from error
-
-    def _done_text(self, command: str, *arguments: str) -> str:
-        return text_of(self._done(command, *arguments))
-
-    def _lines(self, command: str, *arguments: str) -> list[str]:
-        return text_of(self._done(command, *arguments)).splitlines()
-
-    def _fields(self, command: str, *arguments: str) -> list[str]:
-        return [text_of(one) for one in self._done(command, *arguments).split(b"\0") if one]
-
-    def _done(self, command: str, *arguments: str) -> bytes:
-        code, out, err = self._run(command, *arguments)
-        if code:
-            raise GitError(
-                f"git {command} failed in {self.top}.", cause=err.strip(), next_step="Look at it with git status."
+            code, _, err = self._command.switch(
+                *arguments, with_extended_output=True, with_exceptions=False, env=dict(environment)
             )
-        return out
+        if code:
+            raise GitError("git did not switch.", cause=err.strip(), next_step="Look at it with git status.")
+        for stale in ("head", "refs"):
+            self.__dict__.pop(stale, None)
+        return str(err).strip()
+
+    # -- git itself -------------------------------------------------------------------------------------------------
 
     def _insist_on_tree(self, commit: str) -> None:
         code, _, err = self._run("cat-file", "-e", f"{commit}^{{tree}}")
@@ -329,11 +310,6 @@ def checked(commit: str) -> str:
 def blob_id(content: bytes, hashing: str) -> str:
     """Return what git calls *content*: the hash of its length and its bytes."""
     return hashlib.new(hashing, b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-
-
-def text_of(raw: bytes) -> str:
-    """Return a name as Python's os functions have it; bytes that are no UTF-8 survive."""
-    return raw.decode("utf-8", "surrogateescape")
 
 
 def batch(out: bytes) -> Iterator[tuple[str, bytes]]:

@@ -13,26 +13,28 @@ from django.db import Error as DatabaseFault
 from chronomig import collapse
 from chronomig.adoption import MisfitRefused
 from chronomig.collapse import Collapse, NotEmptyRefused, tables_there
-from chronomig.config import Order
+from chronomig.config import Order, TimeoutConfig
 from chronomig.errors import Interrupted, Refused
 from chronomig.executor import Executor, Result, Watcher
 from chronomig.folding import States
 from chronomig.gitrepo import Head
 from chronomig.history import Event, Kind, unreachable
 from chronomig.interrupts import stopping_at_an_edge
+from chronomig.loading import Loaded, load
 from chronomig.lock import Holder, locked
 from chronomig.permissions import changed_apps, incomplete_apps
 from chronomig.plan import Applied, Plan, Record, Step
 from chronomig.preparing import Prepared, prepare
 from chronomig.project import Database
 from chronomig.signals import send_post_migrate, send_pre_migrate
-from chronomig.sources import Code
+from chronomig.sources import Aim, Code
 from chronomig.stash import Limits
 from chronomig.stashing import keeper_for, tidy
 from chronomig.state import ProjectState, is_opaque
 from chronomig.timeline import Timeline
+from chronomig.timeouts import limited, values_for
 
-Wanted = Callable[[Database, Record], Collection[str] | Timeline | None]
+Wanted = Callable[[Database, Record], Collection[str] | Timeline | Aim | None]
 """What a database shall have: names of its timeline, all of another timeline, or (None) everything with a file."""
 
 
@@ -79,8 +81,13 @@ class Choices:
     collapse: Collapse = Collapse.NEVER
     wait_seconds: float = 0
     """How long to wait for another process; 0 waits without end."""
+    timeouts: Mapping[str, TimeoutConfig] = field(default_factory=dict)
+    """Alias -> how long to wait for locks."""
     verbosity: int = 1
     interactive: bool = False
+
+    def timeouts_of(self, database: Database) -> TimeoutConfig:
+        return self.timeouts.get(database.alias, TimeoutConfig())
 
 
 def plan_journey(database: Database, choices: Choices, record: Record | None = None) -> Journey:
@@ -98,6 +105,7 @@ def load_journey(journey: Journey, choices: Choices) -> list[Prepared]:
     """Load the code of the plan, so that what cannot run is refused before anything does."""
     if choices.collapse is Collapse.INSIST:
         refuse_unless_empty(journey)
+    values_for(journey.database.connection, choices.timeouts_of(journey.database))
     entries, loader = journey.code.entries, journey.database.set.loader
     return prepare(journey.plan, lambda name: loader.load(entries[name]), fake=choices.fake)
 
@@ -176,8 +184,9 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
     limits = None if choices.fake else choices.stash
     keeper = keeper_for(database, prepared, lambda: database.states(journey.record, journey.code), limits)
     executor = Executor(
-        database.connection, database.history, states, reporter, keeper, batch=database.set.config.batch
-    )
+        database.connection, database.history, states, reporter, keeper,
+        batch=database.set.config.batch, timeouts=choices.timeouts_of(database), fresh=partial(fresh, journey),
+    )  # fmt: skip
     sent = {"alias": database.alias, "verbosity": choices.verbosity, "interactive": choices.interactive}
     left = [one.step for one in prepared]
     try:
@@ -201,12 +210,20 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
         raise stopped(database, left) from None
 
 
+def fresh(journey: Journey, loaded: Loaded) -> Loaded:
+    """Load a migration once more, with what receivers added to it."""
+    entry = journey.code.entries[loaded.name]
+    return replace(load(entry, journey.database.set.name), inserted=loaded.inserted)
+
+
 def _execute(
     executor: Executor, journey: Journey, prepared: Sequence[Prepared], choices: Choices
 ) -> Iterator[Result]:
-    if choices.fake:
-        return executor.execute(prepared, fake=True)
-    return collapse.execute(executor, prepared, may_collapse(journey, choices))
+    with limited(executor.connection, executor.timeouts):
+        if choices.fake:
+            yield from executor.execute(prepared, fake=True)
+        else:
+            yield from collapse.execute(executor, prepared, may_collapse(journey, choices))
 
 
 def head_of(journey: Journey) -> Head:

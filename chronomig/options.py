@@ -78,6 +78,17 @@ Wait = Annotated[
     float | None,
     typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for another process; 0 is without end."),
 ]
+LockTimeout = Annotated[
+    float | None,
+    typer.Option("--lock-timeout", metavar="SECONDS", min=0.001, help="How long a statement waits for a lock."),
+]
+StatementTimeout = Annotated[
+    float | None,
+    typer.Option("--statement-timeout", metavar="SECONDS", min=0.001, help="How long a statement may take."),
+]
+LockRetries = Annotated[
+    int | None, typer.Option("--lock-retries", metavar="N", min=0, help="How often to try again without a lock.")
+]
 Format = Annotated[CheckFormat, typer.Option("--format", help="text, or annotations for GitHub.")]
 Drifting = Annotated[
     list[str] | None,
@@ -85,4 +96,7 @@ Drifting = Annotated[
 ]
 Prove = Annotated[
     bool, typer.Option("--prove", help="Try on a scratch database whether what is new comes back, too; see prove.")
+]
+Collapsing = Annotated[
+    bool, typer.Option("--collapse", help="Into an empty database: run migrations several at once, reduced.")
 ]

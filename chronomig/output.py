@@ -198,6 +198,9 @@ class PlainReporter:
     def rows_touched(self, count: int) -> None:
         """Plain output tells results only."""
 
+    def retrying(self, step: Step, problem: str, pause: float, number: int, total: int) -> None:
+        say(f"{step.name}: {problem}; try {number} of {total} in {pause:g} s", err=True)
+
     def close(self) -> None:
         """Nothing is open."""
 

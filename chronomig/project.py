@@ -35,7 +35,7 @@ from chronomig.loading import (
 )
 from chronomig.plan import Applied, Clash, Judge, Plan, Record, plan
 from chronomig.snapshots import Snapshots
-from chronomig.sources import Code, Shelf, edited
+from chronomig.sources import Aim, Code, Shelf, code_for, edited
 from chronomig.stash import Entries, Limits, can_stash
 from chronomig.target import Known
 from chronomig.timeline import Entry, Timeline, read_timeline
@@ -191,14 +191,9 @@ class Database:
         """Return what a target can refer to; the files are read only for a target with an app label."""
         return Known.of(self.set.timeline.names, record, self.set.origins if " " in text else {})
 
-    def code(self, record: Record, wanted: Iterable[str] | Timeline | None) -> Code:
+    def code(self, record: Record, wanted: Iterable[str] | Timeline | Aim | None) -> Code:
         """Return the code for the way to *wanted*; None is every file, and what has none stays."""
-        files = self.set.timeline
-        if isinstance(wanted, Timeline):
-            return Code(files, wanted, record, frozenset(wanted.names), self.set.shelf)
-        half = record.half_done.names if record.half_done else ()
-        everything = (*files.names, *record.names, *half)
-        return Code(files, files, record, frozenset(everything if wanted is None else wanted), self.set.shelf)
+        return code_for(self.set.timeline, record, wanted, self.set.shelf)
 
     def plan(self, record: Record, code: Code, order: Order | None = None) -> Plan:
         """Plan the way to what *code* was collected for; *order* comes before the policy of the set."""

@@ -114,6 +114,14 @@ class Shelf:
                     yield one, Source.GIT, contents[blob]
 
 
+@dataclass(frozen=True)
+class Aim:
+    """What a database shall have, where that is not one timeline: some names, those that go up from *target*."""
+
+    target: Timeline
+    names: frozenset[str]
+
+
 class Code:
     """The code of one run, and what is known of the way it shall go."""
 
@@ -144,6 +152,17 @@ class Code:
     def elsewhere(self) -> Collection[str]:
         """The names whose code is at hand, but not in the target."""
         return self.entries.keys() - self.target.by_name.keys()
+
+
+def code_for(files: Timeline, record: Record, wanted: Iterable[str] | Timeline | Aim | None, shelf: Shelf) -> Code:
+    """Return the code for the way to *wanted*; None is every file, and what has none stays."""
+    if isinstance(wanted, Timeline):
+        wanted = Aim(wanted, frozenset(wanted.names))
+    if isinstance(wanted, Aim):
+        return Code(files, wanted.target, record, wanted.names, shelf)
+    half = record.half_done.names if record.half_done else ()
+    names = (*files.names, *record.names, *half) if wanted is None else wanted
+    return Code(files, files, record, frozenset(names), shelf)
 
 
 def applied_or_begun(record: Record) -> list[Applied]:

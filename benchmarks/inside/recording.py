@@ -27,7 +27,7 @@ def main(last: str) -> None:
                 origin = origins.get(entry.name)
                 database.history.write(Event(Kind.FAKED, entry.name, sha256=entry.sha256, origin=origin))
                 if origin:
-                    keep_in_step(database.connection, origin, Direction.UP)
+                    keep_in_step(database.connection, {origin}, Direction.UP)
         database.history.write(Event(Kind.SETTLED, ""))
 
 

@@ -5,17 +5,29 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from chronomig import output
 from chronomig.collapse import Collapse
 from chronomig.commands.ghosts import decide
 from chronomig.commands.questions import Consent, can_ask, danger_of, guard_data, plan_all
 from chronomig.commands.targets import wanted_from
-from chronomig.config import Ghosts, Order
+from chronomig.config import DatabaseConfig, Ghosts, Order, TimeoutConfig
 from chronomig.errors import ChronomigError, UsageError
 from chronomig.executor import Failed, Result
 from chronomig.migrator import Choices, Journey, Wanted, load_journey, migrate
 from chronomig.project import Project
+
+
+class Limits(NamedTuple):
+    """What was typed in place of what is configured, see :class:`~chronomig.config.TimeoutConfig`."""
+
+    lock_timeout: float | None = None
+    statement_timeout: float | None = None
+    lock_retries: int | None = None
+
+
+NO_LIMITS = Limits()
 
 
 def run(
@@ -37,6 +49,7 @@ def run(
     stash: bool = True,
     ghosts: Ghosts | None = None,
     wait_seconds: float | None = None,
+    limits: Limits = NO_LIMITS,
     json: bool = False,
     verbosity: int = 1,
 ) -> int:
@@ -56,6 +69,7 @@ def run(
         stash=project.stash_limits(puts_aside=stash),
         collapse=collapse,
         wait_seconds=project.config.database_timeout if wait_seconds is None else wait_seconds,
+        timeouts={database.alias: timeouts_of(project, database.alias, limits) for database in chosen},
         verbosity=verbosity,
         interactive=interactive,
     )
@@ -72,6 +86,12 @@ def run(
         found = (danger_of(journey, steps, choices) for journey, steps in zip(journeys, prepared, strict=True))
         guard_data([one for one in found if one], Consent(allow_data_loss, tuple(allow_data_loss_in), ask))
     return _run_as_json(journeys, choices) if json else _run(journeys, choices, quiet=verbosity == 0)
+
+
+def timeouts_of(project: Project, alias: str, typed: Limits) -> TimeoutConfig:
+    """Return what is configured for a database, with what was typed in its place."""
+    configured = project.config.databases.get(alias, DatabaseConfig())
+    return configured.model_copy(update={key: value for key, value in typed._asdict().items() if value is not None})
 
 
 def refuse_fake_collapse(fake: bool, collapse: Collapse) -> None:

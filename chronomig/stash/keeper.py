@@ -63,6 +63,7 @@ class NothingKept:
     def begin(self, migration: str, *, is_up: bool, resumed: bool) -> None: ...
     def before(self, move: Move) -> None: ...
     def after(self, move: Move) -> None: ...
+    def hold(self) -> None: ...
     def finish(self) -> None: ...
 
 
@@ -102,7 +103,7 @@ class Keeper(NothingKept):
         """
         Turn to *migration*; *resumed* where it goes on behind operations that are done already.
 
-        Begun again, after it was rolled back, it finds what it found the first time.
+        Begun again, after it was rolled back, it finds what it found the first time, or at the last :meth:`hold`.
         """
         if migration == self.migration:
             self.lying, self.ready, self.returned, self.filling = self._edge
@@ -114,6 +115,10 @@ class Keeper(NothingKept):
         self.made: list[Entry] = []
         waiting = {one.id for one in self.ready}
         self.coming = [one for one in self._lying_of(migration) if is_up and one.id not in waiting]
+
+    def hold(self) -> None:
+        """Note that what was done so far is done: a further try begins behind it."""
+        self._edge = self._standing()
 
     def _standing(self) -> tuple[list[Entry], list[Entry], list[Returned], set[str]]:
         return list(self.lying), list(self.ready), list(self.returned), set(self.filling)

@@ -31,6 +31,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=12, help="how many migrations a history has at most")
     parser.add_argument("--shrink", type=float, default=120, metavar="SECONDS", help="how long to shrink a failure")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="write reproducers there")
+    parser.add_argument("--batch", action="store_true", help="do operations on one table together; compare no SQL")
     parser.add_argument("--more", action="store_true", help="go on after a failure")
     return parser.parse_args()
 
@@ -38,7 +39,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     chosen = arguments()
     try:
-        with served(chosen.database) as database, bench(database) as made:
+        with served(chosen.database) as database, bench(database, batch=chosen.batch) as made:
             figures = fuzz(made, chosen)
     except Unserved as error:
         print(error, file=sys.stderr)
@@ -66,7 +67,7 @@ def fuzz(made: Bench, chosen: argparse.Namespace) -> Counter[str]:
 def show(made: Bench, outcome: Outcome, chosen: argparse.Namespace) -> None:
     """Shrink what failed, and print how to run it again."""
     history = shrunk(outcome.history, lambda one: made.compare(one).failed, seconds=chosen.shrink)
-    program = history.source(chosen.database)
+    program = history.source(chosen.database, batch=chosen.batch)
     print(f"seed {history.seed} on {chosen.database}: {made.compare(history)}\n\n{program}", flush=True)
     if chosen.keep:
         chosen.keep.mkdir(parents=True, exist_ok=True)

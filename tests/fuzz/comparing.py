@@ -9,7 +9,7 @@ worked with stale classes. Else it is a finding.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,11 +79,17 @@ class Outcome:
 
 
 class Bench:
-    """Empty databases on one server, and histories run on them."""
+    """
+    Empty databases on one server, and histories run on them.
 
-    def __init__(self, stock: BaseDatabaseWrapper, ours: BaseDatabaseWrapper) -> None:
+    With *batch*, chronomig does operations on one table together where it may; statements are not compared then.
+    """
+
+    def __init__(self, stock: BaseDatabaseWrapper, ours: BaseDatabaseWrapper, *, batch: bool = False) -> None:
         self.stock = stock
         self.ours = ours
+        self.batch = batch
+        self.parts = [part for part in PARTS if part != "statements" or not batch]
 
     def compare(self, history: History) -> Outcome:
         """Run *history* on both sides; cut off what neither can run."""
@@ -91,24 +97,27 @@ class Bench:
         with override_settings(AUTH_USER_MODEL=history.user):
             while True:
                 stock, ours = self.run_stock(history), self.run_ours(history)
-                fresh = self.run_stock(history, fresh=True) if difference_of(stock, ours) else None
+                fresh = self.run_stock(history, fresh=True) if self.difference(stock, ours) else None
                 if ours.stopped and any(one and one.stopped and same_end(one, ours) for one in (stock, fresh)):
                     figures["cut off"] += len(history) - ours.stopped.number
                     history = history.first(ours.stopped.number)
                     continue
                 figures.update(counted(history, ours))
-                outcome = Outcome(history, difference_of(stock, ours), figures=figures)
+                outcome = Outcome(history, self.difference(stock, ours), figures=figures)
                 if fresh is not None:
-                    outcome.from_fresh = difference_of(fresh, ours)
+                    outcome.from_fresh = self.difference(fresh, ours)
                     outcome.classed = "" if outcome.from_fresh else STALE_FAILS if stock.stopped else STALE
                     figures[outcome.classed or "differences"] += 1
                 return outcome
+
+    def difference(self, stock: Run, ours: Run) -> Difference | None:
+        return difference_of(stock, ours, self.parts)
 
     def run_stock(self, history: History, *, fresh: bool = False) -> Run:
         return run(self.stock, history, Stock(self.stock, history, fresh=fresh).move)
 
     def run_ours(self, history: History) -> Run:
-        return run(self.ours, history, Ours(self.ours, history).move)
+        return run(self.ours, history, Ours(self.ours, history, batch=self.batch).move)
 
 
 def run(connection: BaseDatabaseWrapper, history: History, move: Callable[[int, int], Iterator[Picture]]) -> Run:
@@ -145,11 +154,11 @@ def same_end(one: Run, other: Run) -> bool:
     )
 
 
-def difference_of(stock: Run, ours: Run) -> Difference | None:
+def difference_of(stock: Run, ours: Run, parts: Sequence[str] = PARTS) -> Difference | None:
     """Return the first difference, None if there is none."""
     for one, other in zip(stock.pictures, ours.pictures, strict=False):
         assert (one.number, one.up) == (other.number, other.up)
-        for part in PARTS:
+        for part in parts:
             if getattr(one, part) != getattr(other, part):
                 return Difference(one.place, part, *unlike(getattr(one, part), getattr(other, part)))
     return None if same_end(stock, ours) else Difference("at the end", "outcome", stock.end, ours.end)
@@ -179,21 +188,21 @@ def counted(history: History, made: Run) -> Counter[str]:
     )
 
 
-def reproduce(vendor: str, history: History) -> None:
+def reproduce(vendor: str, history: History, *, batch: bool = False) -> None:
     """Run one history and say what came of it; a reproducer calls this."""
-    with served(vendor) as database, bench(database) as made:
+    with served(vendor) as database, bench(database, batch=batch) as made:
         outcome = made.compare(history)
     print(outcome)
 
 
 @contextmanager
-def bench(database: TestDatabase) -> Iterator[Bench]:
+def bench(database: TestDatabase, *, batch: bool = False) -> Iterator[Bench]:
     """Give a bench on databases of their own."""
     with ExitStack() as stack:
         sides = [
             stack.enter_context(connected(settings_of(database, name), alias=name)) for name in ("stock", "ours")
         ]
-        yield Bench(*sides)
+        yield Bench(*sides, batch=batch)
 
 
 def settings_of(database: TestDatabase, name: str) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class History:
     def having(self, written: tuple[Written, ...]) -> History:
         return replace(self, migrations=written, turn=min(self.turn, len(written)))
 
-    def source(self, vendor: str) -> str:
+    def source(self, vendor: str, *, batch: bool = False) -> str:
         """Return a program that runs this history again."""
         lines = [
             "from tests.fuzz.comparing import reproduce",
@@ -80,7 +80,7 @@ class History:
             lines.append(f"    Written({one.app!r}, atomic={one.atomic}, operations=(")
             lines += [f"        {text!r}," for text in one.operations]
             lines.append("    )),")
-        return "\n".join([*lines, ")))", ""])
+        return "\n".join([*lines, f")), batch={batch})", ""])
 
 
 def name_of(number: int) -> str:

@@ -26,21 +26,23 @@ class Silent:
     def migration_begins(self, step: Step, number: int, total: int) -> None: ...
     def operation_begins(self, step: Step, description: str, number: int, total: int) -> None: ...
     def rows_touched(self, count: int) -> None: ...
+    def retrying(self, step: Step, problem: str, pause: float, number: int, total: int) -> None: ...
 
 
 class Ours:
     """Runs the phases of a history, each with operations of its own, as a process of its own would."""
 
-    def __init__(self, connection: BaseDatabaseWrapper, history: History) -> None:
+    def __init__(self, connection: BaseDatabaseWrapper, history: History, *, batch: bool = False) -> None:
         self.connection = connection
         self.history = history
+        self.batch = batch
 
     def move(self, begin: int, end: int) -> Iterator[Picture]:
         """Yield a picture after each migration; raise Stopped."""
         loaded = {name_of(number): loaded_of(number, one) for number, one in enumerate(self.history.migrations)}
         states = States([name_of(number) for number in range(begin)], loaded.__getitem__)
-        # Statement for statement as Django's; tests/test_batching.py has operations go together.
-        executor = Executor(self.connection, Table(self.connection, "default"), states, Silent(), batch=False)
+        table = Table(self.connection, "default")
+        executor = Executor(self.connection, table, states, Silent(), batch=self.batch)
         executor.history.ensure_table()
         up = end > begin
         for number in range(begin, end) if up else reversed(range(end, begin)):

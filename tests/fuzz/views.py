@@ -123,11 +123,12 @@ def schema_of(connection: BaseDatabaseWrapper) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
         for table, sql in cursor.fetchall():
-            texts.setdefault(table, []).append(sql)
-        for table in texts.keys() - schema.OUR_TABLES:
+            if not table.startswith(schema.OUR_TABLES):
+                texts.setdefault(table, []).append(sql)
+        for table in texts:
             if tuple(texts[table]) not in KNOWN:
                 KNOWN[tuple(texts[table])] = schema.describe(connection, cursor, table)
-    return {table: KNOWN[tuple(sql)] for table, sql in sorted(texts.items()) if table not in schema.OUR_TABLES}
+    return {table: KNOWN[tuple(sql)] for table, sql in sorted(texts.items())}
 
 
 def rows(connection: BaseDatabaseWrapper) -> dict[str, list[str]]:
@@ -135,7 +136,9 @@ def rows(connection: BaseDatabaseWrapper) -> dict[str, list[str]]:
     quote = connection.ops.quote_name
     with connection.cursor() as cursor:
         found = {}
-        for table in sorted(set(connection.introspection.table_names(cursor)) - schema.OUR_TABLES):
+        for table in sorted(connection.introspection.table_names(cursor)):
+            if table.startswith(schema.OUR_TABLES):
+                continue
             cursor.execute(f"SELECT * FROM {quote(table)}")
             names = [one[0] for one in cursor.description]
             found[table] = sorted(str(sorted(zip(names, map(stable, row), strict=True))) for row in cursor.fetchall())
