@@ -11,6 +11,8 @@ from chronomig.options import AllowDataLoss, AllowDataLossIn, NoInput, NoStash, 
 from chronomig.shell import done, project
 
 app = typer.Typer()
+hooks = typer.Typer(no_args_is_help=True, help="Let git say when the databases and the tree differ.")
+app.add_typer(hooks, name="hooks")
 
 
 @app.command()
@@ -55,3 +57,35 @@ def switch(
             verbosity=verbosity,
         )
     )
+
+
+@hooks.command()
+def install(settings: Settings = None) -> None:
+    """Put a marked block into post-checkout, post-merge and post-rewrite."""
+    from chronomig.commands import hooks as command
+
+    done(command.install(project(settings)))
+
+
+@hooks.command()
+def uninstall(settings: Settings = None) -> None:
+    """Take the blocks out again."""
+    from chronomig.commands import hooks as command
+
+    done(command.uninstall(project(settings)))
+
+
+@hooks.command()
+def status(settings: Settings = None) -> None:
+    """Show which hooks have the block."""
+    from chronomig.commands import hooks as command
+
+    done(command.show(project(settings)))
+
+
+@hooks.command()
+def run(settings: Settings = None) -> None:
+    """Say how the databases differ from the tree; what the hooks call."""
+    from chronomig.commands import hooks as command
+
+    done(command.run(project(settings)))

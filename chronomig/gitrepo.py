@@ -126,6 +126,13 @@ class Repository(Git):
         out = self._done("rev-parse", "--path-format=absolute", "--git-common-dir")
         return Path(text_of(out).removesuffix("\n"))
 
+    def hooks_directory(self) -> tuple[Path, str]:
+        """Return where hooks are, and the scope of the configuration that says so, empty for the default."""
+        code, out, _ = self._run("config", "--show-scope", "--get", "core.hooksPath")
+        scope = text_of(out).partition("\t")[0] if code == 0 else ""
+        found = self._done("rev-parse", "--path-format=absolute", "--git-path", "hooks")
+        return Path(text_of(found).removesuffix("\n")), scope
+
     def is_shallow(self) -> bool:
         return self._run("rev-parse", "--is-shallow-repository")[1].strip() == b"true"
 
@@ -162,7 +169,11 @@ class Repository(Git):
 
     def inside(self, path: Path) -> str:
         """Return *path* from the top, with slashes; its last part may be a name that is not there yet."""
-        return (path.parent.resolve() / path.name).relative_to(self.top).as_posix()
+        return (
+            "."
+            if path.resolve() == self.top
+            else (path.parent.resolve() / path.name).relative_to(self.top).as_posix()
+        )
 
     # -- trees and contents -----------------------------------------------------------------------------------------
 

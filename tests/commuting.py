@@ -69,7 +69,7 @@ class Ground:
         self.random = Random(seed)
         made = Draw(seed, size=5).valid(Draw(seed, size=5).first)[1]
         with override_settings(**user_is_swapped_in(made)):
-            operations = detect(ProjectState(), made.clone(), MigrationQuestioner())
+            operations = [unbound(one) for one in detect(ProjectState(), made.clone(), MigrationQuestioner())]
             apply(connection, ProjectState(), operations)
             self.state = states_along(ProjectState(), operations)[-1]
             self.settings = user_is_swapped_in(made)
@@ -134,6 +134,16 @@ class Ground:
         ):
             yield
             transaction.set_rollback(True, self.connection.alias)
+
+
+def unbound(labelled: Labelled) -> Labelled:
+    """Return an operation as a file has it: the autodetector's fields know a name."""
+    label, operation = labelled
+    if isinstance(operation, ops.CreateModel):
+        operation.fields = [(name, field.clone()) for name, field in operation.fields]
+    elif isinstance(operation, ops.AddField):
+        operation.field = operation.field.clone()
+    return label, operation
 
 
 def is_taken(state: ProjectState, label: str, operation: Any) -> bool:

@@ -48,6 +48,15 @@ class Git:
         assert done.returncode == code, f"git {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return (done.stdout + done.stderr).strip() if code else done.stdout.strip()
 
+    def both(self, *arguments: str) -> str:
+        """Run git, and return what it and its hooks printed, on stdout and stderr."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        command = ["git", *arguments]
+        done = subprocess.run(
+            command, cwd=self.root, env={**kept, **IDENTITY}, capture_output=True, text=True, timeout=60, check=True
+        )
+        return done.stdout + done.stderr
+
     def commit(self, message: str = "work") -> str:
         """Commit everything, and return the hash."""
         self("add", "-A")

@@ -198,6 +198,7 @@ COMMUTING = {
         migrations.AddIndex("book", models.Index(Lower("title").desc(), name="by_lower_title")),
         migrations.RemoveField("book", "pages"),
     ),
+    "options of a model and a field of it": (migrations.AlterModelOptions("book", {"ordering": ["id"]}), alter_title),
     "code that does nothing": (migrations.RunPython(migrations.RunPython.noop), alter_title),
 }
 
@@ -215,8 +216,9 @@ def test_an_index_on_sql_of_the_users_own_stands_on_every_field() -> None:
 
 
 def test_where_djangos_optimizer_sees_an_order_the_cautious_answer_wins() -> None:
-    options = migrations.AlterModelOptions("book", {"ordering": ["id"]})
-    assert refusal(shop(options), shop(alter_title)) == "Django's optimizer would not move one through the other"
+    together = migrations.AlterUniqueTogether("book", {("title", "pages")})
+    order = migrations.AlterOrderWithRespectTo("book", "author")
+    assert refusal(shop(together), shop(order)) == "Django's optimizer would not move one through the other"
 
 
 def test_behind_an_operation_that_has_no_place_here_everything_may_happen() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from django.db.migrations import operations as ops
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.operations.fields import FieldOperation
 from django.db.migrations.operations.models import ModelOperation
@@ -15,6 +16,7 @@ from chronomig.state import ProjectState
 
 Labelled = tuple[str, Operation]
 """(app label, operation)"""
+WITHOUT_FIELDS = (ops.AlterModelOptions, ops.AlterModelManagers, ops.AlterModelTableComment)
 ORDER_TOLD_BY_DJANGO: Thing = ("order",)
 
 
@@ -99,10 +101,13 @@ def django_agrees(one: Placed, other: Placed) -> bool:
     """
     Ask Django's optimizer whether one of them can be moved through the other.
 
-    It has an opinion only on models and fields of one app: on indexes, constraints and code its operations say no to
-    everything (operations/base.py, references_model).
+    It has an opinion only on models and fields of one app: on indexes, constraints and code, and on options that no
+    field is named in, its operations say no to everything (operations/base.py, references_model, references_field).
     """
-    informed = all(isinstance(each.operation, FieldOperation | ModelOperation) for each in (one, other))
+    informed = all(
+        isinstance(each.operation, FieldOperation | ModelOperation) and not isinstance(each.operation, WITHOUT_FIELDS)
+        for each in (one, other)
+    )
     if one.app_label != other.app_label or not informed:
         return True
     first, second, label = one.operation, other.operation, one.app_label
