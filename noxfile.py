@@ -93,7 +93,7 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
-@nox.parametrize("django", ["5.2", "6.0", "6.1"])
+@nox.parametrize("python,django", [("3.12", "5.2"), ("3.12", "6.0"), ("3.12", "6.1")])
 def conformance(session: nox.Session, django: str) -> None:
     """Run Django's own tests with the state engine in its place: --database, --suite, --quick, --parallel N."""
     session.install("-e", ".[test]", "pip", *OF_DJANGOS_TESTS, f"django~={django}.0")

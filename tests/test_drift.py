@@ -398,7 +398,7 @@ def test_an_applied_migration_without_a_file_is_noted(sqlite_project: Project) -
     (project.root / f"project_migrations/default/{name}.py").unlink()
     done = project.ok("drift")
     assert done.out == (
-        "default (sqlite, set default): 0 tables as the history says\n"
+        "default (sqlite, set default): its history makes no tables\n"
         f"  note: {name} is applied, but has no file: what it changed counts as different.\n"
     )
 
@@ -423,3 +423,30 @@ def test_what_differs_is_shown_with_exit_code_3(sqlite_project: Project) -> None
     assert (
         "    shop_order.late  column is not in the models\n    -> chronomig drift --database default" in checked.out
     )
+
+
+def test_a_schema_that_may_not_be_read_is_an_error(project: Project) -> None:
+    settings = project.databases["default"]
+    if "postgresql" not in settings["ENGINE"]:
+        pytest.skip("for PostgreSQL only")
+    project.models(MODELS)
+    project.ok("makemigrations", "--no-vendor")
+    project.ok("migrate")
+    role = f"{settings['NAME']}_reader"
+    project.rows(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")
+    project.rows(f"GRANT SELECT ON chronomig_history TO {role}")
+    try:
+        project.databases["default"] = {**settings, "USER": role, "PASSWORD": "secret"}
+        project.configure()
+        done = project.chronomig("drift")
+    finally:
+        project.databases["default"] = settings
+        project.configure()
+        project.rows(f"REVOKE ALL ON chronomig_history FROM {role}")
+        project.rows(f"DROP ROLE {role}")
+    assert done.code == 1
+    assert done.err.splitlines() == [
+        "Error: The schema of 'default' cannot be read.",
+        "  permission denied for table shop_order",
+        "  -> Connect as a user that may read every table.",
+    ]

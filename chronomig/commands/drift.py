@@ -26,6 +26,8 @@ def run(project: Project, *, databases: Sequence[str] = (), json: bool = False) 
 
 
 def summary(drift: Drift) -> str:
+    if not drift.compared:
+        return "its history makes no tables"
     compared = output.plural(drift.compared, "table")
     if not drift.differences:
         return f"{compared} as the history says"
