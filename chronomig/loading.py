@@ -21,6 +21,7 @@ from django.db.migrations import Migration as DjangoMigration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 
+from chronomig.baselines import Baseline, baselines_in, read_baseline
 from chronomig.errors import LoadError
 from chronomig.migration import Migration
 from chronomig.timeline import Entry
@@ -86,6 +87,14 @@ class Loaded:
     """What the file declares of its code and SQL; None is anything."""
     content: bytes = field(default=b"", repr=False)
     """The bytes of the file."""
+    baseline: Baseline | None = None
+    """What it stands for, when it was squashed."""
+
+    @property
+    def upstream(self) -> frozenset[Key]:
+        """All that ``django_migrations`` says of it: its origin, what that replaces, what was squashed into it."""
+        own = {self.origin.key, *self.origin.replaced} if self.origin else set()
+        return frozenset(own | (self.baseline.keys if self.baseline else set()))
 
     @property
     def overrides_execution(self) -> bool:
@@ -139,7 +148,10 @@ def load(entry: Entry, set_name: str) -> Loaded:
     if issubclass(found, DjangoMigration):
         return _load_vendored(entry, found, origin)
     operations = _own_operations(entry, found)
-    return Loaded(entry.name, entry.sha256, operations, found.atomic, None, found(), touches=_touches(entry, found))
+    touches, baseline = _touches(entry, found), read_baseline(entry)
+    return Loaded(
+        entry.name, entry.sha256, operations, found.atomic, None, found(), touches=touches, baseline=baseline
+    )  # fmt: skip
 
 
 def _load_vendored(entry: Entry, found: type[DjangoMigration], origin: Origin | None) -> Loaded:
@@ -259,7 +271,9 @@ def _only_known(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def origins(entries: Iterable[Entry]) -> dict[Key, str]:
     """Return (app label, upstream name) -> name for the vendored files among *entries*; reads, runs nothing."""
-    return {origin.key: name for name, origin in origins_in(entries).items()}
+    entries = list(entries)
+    squashed = {key: name for name, one in baselines_in(entries).items() for key in one.keys}
+    return squashed | {origin.key: name for name, origin in origins_in(entries).items()}
 
 
 def origins_in(entries: Iterable[Entry]) -> dict[str, Origin]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import chronomig
 from chronomig.config import CheckFormat, Ghosts, Order
 
 Settings = Annotated[str | None, typer.Option("--settings", metavar="MODULE", help="Django's settings module.")]
@@ -99,4 +100,27 @@ Prove = Annotated[
 ]
 Collapsing = Annotated[
     bool, typer.Option("--collapse", help="Into an empty database: run migrations several at once, reduced.")
+]
+SquashTo = Annotated[str, typer.Option("--to", metavar="TARGET", help="The last migration that is squashed.")]
+OneSet = Annotated[
+    str | None, typer.Option("--set", metavar="SET", help="The migration set, where there are several.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be written, write nothing.")]
+SquashYes = Annotated[bool, typer.Option("--yes", "-y", help="Remove the squashed files without asking.")]
+CheckOnly = Annotated[
+    bool, typer.Option("--check", help="Write nothing; exit with 3 when something would be written.")
+]
+MoveNothing = Annotated[bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")]
+NoVendor = Annotated[bool, typer.Option("--no-vendor", help="Do not vendor migrations of reusable apps.")]
+Update = Annotated[bool, typer.Option("--update", help="Rewrite the newest file, if it is applied nowhere.")]
+
+
+def show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"chronomig {chronomig.__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
 ]

@@ -20,11 +20,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig import config as configuration
 from chronomig.adoption import Adoption, Ancestry, Needs, weigh
+from chronomig.baselines import as_applied, standing, with_standing
 from chronomig.config import Config, DatabaseConfig, Order, SetConfig
 from chronomig.edits import Edit, compare
 from chronomig.errors import ConfigError, GitError, UsageError, did_you_mean
 from chronomig.folding import States
-from chronomig.history import Event, History, Kind, django_applied
+from chronomig.history import History, Kind, django_applied, taking_over
 from chronomig.loading import (
     Key,
     Loaded,
@@ -158,7 +159,8 @@ class Database:
     def record(self) -> Record:
         """Return what is applied, with what the next migrate will adopt at the head."""
         record = self.history.read()
-        return replace(record, applied=(*self.adoptable(record), *record.applied))
+        record = replace(record, applied=(*self.adoptable(record), *record.applied))
+        return with_standing(record, self.set.timeline)
 
     def adoption(self, record: Record) -> Adoption:
         """Return what ``django_migrations`` has of the vendored files that the history does not have."""
@@ -176,15 +178,14 @@ class Database:
 
     def adopt(self) -> tuple[Applied, ...]:
         """Write to the history what ``django_migrations`` records of vendored migrations; runs nothing."""
-        adoptable = self.adoptable(self.history.read())
-        if adoptable:
+        record, files = self.history.read(), self.set.timeline.by_name
+        adoptable = self.adoptable(record)
+        stands = standing(self.set.timeline, {one.name for one in (*adoptable, *record.applied)})
+        taken = (*adoptable, *(as_applied(files[name]) for name in stands))
+        if taken:
             self.history.ensure_table()
-        files = self.set.timeline.by_name
-        self.history.write_all(
-            Event(Kind.ADOPTED, one.name, sha256=one.sha256, origin=one.origin, content=files[one.name].source)
-            for one in adoptable
-        )
-        return adoptable
+        self.history.write_all(taking_over(one, files[one.name], stands.get(one.name)) for one in taken)
+        return taken
 
     def known(self, record: Record, text: str) -> Known:
         """Return what a target can refer to; the files are read only for a target with an app label."""
