@@ -10,6 +10,7 @@ from typing import Any
 from django.core import checks
 from django.db.migrations.loader import MigrationLoader
 
+from chronomig.baselines import baselines_in
 from chronomig.errors import ChronomigError, ConfigError, TimelineError
 from chronomig.loading import Key, key_of, origins_in
 from chronomig.opening import current_project
@@ -83,6 +84,8 @@ def adopted_keys(project: Project) -> set[Key]:
         if one.directory.is_dir():
             for origin in origins_in(one.timeline).values():
                 found |= {origin.key, *origin.replaced, *map(key_of, origin.squashes)}
+            for baseline in baselines_in(one.timeline).values():
+                found |= baseline.keys
     return found
 
 

@@ -7,33 +7,42 @@ from typing import Annotated
 
 import typer
 
-import chronomig
 from chronomig import branching
 from chronomig.config import CheckFormat, StashAction
 from chronomig.corrections import accept, forget, mark
+from chronomig.moving import adopt, freeze, vendor
 from chronomig.options import (
     AllowDataLoss,
     AllowDataLossIn,
     Base,
     Before,
+    CheckOnly,
     Collapsing,
     Databases,
     Drifting,
+    DryRun,
     Format,
     GhostPolicy,
     Json,
     LockRetries,
     LockTimeout,
+    MoveNothing,
     NoInput,
     NoStash,
+    NoVendor,
+    OneSet,
     OrderPolicy,
     Prove,
     Sets,
     Settings,
+    SquashTo,
+    SquashYes,
     StatementTimeout,
     Steps,
     To,
+    Update,
     Verbosity,
+    Version,
     Wait,
 )
 from chronomig.shell import done, project
@@ -48,18 +57,13 @@ app = typer.Typer(
 )
 
 
-def show_version(value: bool) -> None:
-    if value:
-        typer.echo(f"chronomig {chronomig.__version__}")
-        raise typer.Exit
+for command_function in (adopt, freeze, vendor):
+    app.command()(command_function)
 
 
 @app.callback()
 def main(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit."),
-    ] = False,
+    version: Version = False,
 ) -> None:
     """Project-level, timestamp-ordered migrations for Django."""
 
@@ -80,17 +84,11 @@ def makemigrations(
     sets: Sets = None,
     name: Annotated[str | None, typer.Option("--name", "-n", metavar="SLUG", help="The slug of the file.")] = None,
     empty: Annotated[bool, typer.Option("--empty", help="Write a migration without operations, to fill in.")] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit with 3 when something would be written.")
-    ] = False,
+    check: CheckOnly = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the files, write nothing.")] = False,
     no_input: NoInput = False,
-    no_vendor: Annotated[
-        bool, typer.Option("--no-vendor", help="Do not vendor migrations of reusable apps.")
-    ] = False,
-    update: Annotated[
-        bool, typer.Option("--update", help="Rewrite the newest file, if it is applied nowhere.")
-    ] = False,
+    no_vendor: NoVendor = False,
+    update: Update = False,
     settings: Settings = None,
     json: Json = False,
     verbosity: Verbosity = 1,
@@ -116,41 +114,6 @@ def makemigrations(
 
 
 @app.command()
-def adopt(
-    sets: Sets = None,
-    move: Annotated[
-        bool, typer.Option("--move/--copy", help="Delete the project's own migration files once they are copied.")
-    ] = False,
-    unsquash: Annotated[
-        list[str] | None,
-        typer.Option("--unsquash", metavar="APP", help="Take the migrations that APP's squashes stand for instead."),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written, write nothing.")] = False,
-    no_input: NoInput = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete files without asking.")] = False,
-    settings: Settings = None,
-    json: Json = False,
-    verbosity: Verbosity = 1,
-) -> None:
-    """Turn a project with migrations of Django's own into a timeline."""
-    from chronomig.commands import adopt as command
-
-    done(
-        command.run(
-            project(settings),
-            sets=sets or [],
-            move=move,
-            unsquash=unsquash or [],
-            dry_run=dry_run,
-            interactive=not no_input,
-            yes=yes,
-            json=json,
-            verbosity=verbosity,
-        )
-    )
-
-
-@app.command()
 def migrate(
     to: To = None,
     before: Before = None,
@@ -159,9 +122,7 @@ def migrate(
     plan: Annotated[bool, typer.Option("--plan", help="Show what would move, move nothing.")] = False,
     fake: Annotated[bool, typer.Option("--fake", help="Record the migrations without running them.")] = False,
     collapse: Collapsing = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")
-    ] = False,
+    check: MoveNothing = False,
     no_input: NoInput = False,
     allow_data_loss: AllowDataLoss = False,
     allow_data_loss_in: AllowDataLossIn = None,
@@ -375,6 +336,23 @@ def drift(databases: Databases = None, settings: Settings = None, json: Json = F
     from chronomig.commands import drift as command
 
     done(command.run(project(settings), databases=databases or [], json=json))
+
+
+@app.command()
+def squash(
+    to: SquashTo,
+    set_name: OneSet = None,
+    dry_run: DryRun = False,
+    no_input: NoInput = False,
+    yes: SquashYes = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Put the first migrations of a set into one baseline that leads to the same tables."""
+    from chronomig.commands import squash as command
+
+    opened, asks = project(settings), not no_input
+    done(command.run(opened, to=to, set_name=set_name, dry_run=dry_run, interactive=asks, yes=yes, json=json))
 
 
 @app.command()

@@ -239,9 +239,8 @@ class RunTogether:
         times = [None] * (len(self.group) - 1) + [whole]
         events = [event_of(one, Kind.APPLIED, took) for one, took in zip(self.group, times, strict=True)]
         self.history.write_all(events)
-        origins = [one.loaded.origin for one in self.group if one.loaded.origin]
-        if origins:
-            record_in_step(self.connection, {key for one in origins for key in (one.key, *one.replaced)})
+        if keys := {key for one in self.group for key in one.loaded.upstream}:
+            record_in_step(self.connection, keys)
         steps = zip(self.group, times, strict=True)
         return [Result(one.step.name, Direction.UP, Kind.APPLIED, took) for one, took in steps]
 

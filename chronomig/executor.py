@@ -178,7 +178,7 @@ class Executor:
     def ensure_tables(self, prepared: Sequence[Prepared]) -> None:
         """Create the tables that *prepared* will be recorded in. Not inside a migration's transaction."""
         self.history.ensure_table()
-        if any(one.loaded.origin for one in prepared):
+        if any(one.loaded.upstream for one in prepared):
             ensure_django_table(self.connection)
 
     def record_failure(self, one: Prepared, operation: str, error: Exception) -> None:
@@ -266,8 +266,8 @@ class Run:
     def _record(self, kind: Kind, duration_ms: int) -> None:
         self.operation = "Recording it"
         self.history.write(event_of(self.one, kind, duration_ms))
-        if origin := self.one.loaded.origin:
-            keep_in_step(self.connection, {origin.key, *origin.replaced}, self.one.step.direction)
+        if keys := self.one.loaded.upstream:
+            keep_in_step(self.connection, keys, self.one.step.direction)
 
     def _run_own_code(self, editor: BaseDatabaseSchemaEditor, base: ProjectState) -> ProjectState:
         source = self.one.loaded.source
@@ -318,7 +318,7 @@ class Run:
             run_again(self.connection, editor, part, self.one.step.direction)
         else:
             part.run(editor, self.one.step.direction)
-        if self.stepwise:
+        if self.stepwise or self.one.loaded.baseline:  # where many migrations were, as after each of them
             run_deferred(editor)
         for move in part.moves:
             self.keeper.after(move)

@@ -26,9 +26,11 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.recorder import MigrationRecorder
 
 import chronomig
+from chronomig.baselines import SQUASHED, Baseline, with_baseline
 from chronomig.errors import DatabaseError
 from chronomig.gitrepo import Head, blob_id
 from chronomig.plan import Applied, Direction, HalfDone, Record
+from chronomig.timeline import Entry
 
 TABLE = "chronomig_history"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -49,6 +51,8 @@ class Kind(StrEnum):
     """Recorded as applied (up) or as reverted (down), without running anything."""
     ADOPTED = "adopted"
     """Found in django_migrations and taken over, without running anything."""
+    SQUASHED = SQUASHED
+    """Stands for migrations that are applied, which the detail names; from now on in their place."""
     ACCEPTED = "accepted"
     """The file was edited, and stands for what was applied from now on."""
     FORGOTTEN = "forgotten"
@@ -82,6 +86,14 @@ class Event:
     """What git calls the bytes of the migration."""
     content: bytes = b""
     """The bytes themselves; of them only hashes are recorded."""
+
+
+def taking_over(one: Applied, entry: Entry, baseline: Baseline | None) -> Event:
+    """Return the event that says of a file that the database has it, without running anything."""
+    detail = baseline.detail if baseline else ""
+    return Event(
+        Kind(one.how), one.name, sha256=one.sha256, origin=one.origin, detail=detail, content=entry.source
+    )  # fmt: skip
 
 
 @cache
@@ -274,6 +286,9 @@ def fold(events: Iterable[Event]) -> Record:
                 applied.pop(event.name, None)
             case Kind.STARTED:
                 half = _started(event, half)
+            case Kind.SQUASHED:
+                standing = with_baseline(tuple(applied.values()), _as_applied(event), event.detail.split("\n"))
+                applied = {one.name: one for one in standing}
             case Kind.COLLAPSING:
                 half = replace(_started(event, half), together=tuple(event.detail.split("\n")))
             case Kind.PROGRESS if half is not None:
@@ -288,7 +303,11 @@ def fold(events: Iterable[Event]) -> Record:
 
 def _put(applied: dict[str, Applied], event: Event) -> None:
     applied.pop(event.name, None)  # applied again is applied last
-    applied[event.name] = Applied(
+    applied[event.name] = _as_applied(event)
+
+
+def _as_applied(event: Event) -> Applied:
+    return Applied(
         event.name, event.sha256, event.kind.value, event.at, event.duration_ms, event.origin,
         event.blob, event.branch, event.commit,
     )  # fmt: skip

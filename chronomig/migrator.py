@@ -12,13 +12,14 @@ from django.db import Error as DatabaseFault
 
 from chronomig import collapse
 from chronomig.adoption import MisfitRefused
+from chronomig.baselines import BeforeBaselineRefused, BetweenRefused, between
 from chronomig.collapse import Collapse, NotEmptyRefused, tables_there
 from chronomig.config import Order, TimeoutConfig
 from chronomig.errors import Interrupted, Refused
 from chronomig.executor import Executor, Result, Watcher
 from chronomig.folding import States
 from chronomig.gitrepo import Head
-from chronomig.history import Event, Kind, unreachable
+from chronomig.history import Event, Kind, django_applied, unreachable
 from chronomig.interrupts import stopping_at_an_edge
 from chronomig.loading import Loaded, load
 from chronomig.lock import Holder, locked
@@ -95,10 +96,28 @@ def plan_journey(database: Database, choices: Choices, record: Record | None = N
     record = database.record() if record is None else record
     if misfits := database.adoption(record).misfits:
         raise MisfitRefused(database.alias, misfits)
-    code = database.code(record, choices.wanted(database, record))
-    adoptable = tuple(one for one in record.applied if one.how == Kind.ADOPTED and one.at is None)
+    wanted = choices.wanted(database, record)
+    refuse_around_baseline(database, record, wanted)
+    code = database.code(record, wanted)
+    adoptable = tuple(one for one in record.applied if one.at is None)
     order = choices.orders.get(database.alias, choices.order)
     return Journey(database, record, database.plan(record, code, order), code, adoptable)
+
+
+def refuse_around_baseline(
+    database: Database, record: Record, wanted: Collection[str] | Timeline | Aim | None
+) -> None:
+    """Raise what refuses a way around a baseline: the files that it stands for are gone, or would come back."""
+    target = wanted.target if isinstance(wanted, Aim) else wanted
+    if isinstance(target, Timeline):
+        stands = [one.name for one in record.applied if one.how == Kind.SQUASHED]
+        if lost := [name for name in stands if name not in target.by_name]:
+            raise BeforeBaselineRefused(database.alias, lost[0])
+    files = target if isinstance(target, Timeline) else database.set.timeline
+    have = {*record.names, *(record.half_done.names if record.half_done else ())}
+    rows = partial(django_applied, database.connection)
+    for name, baseline in between(files, have, rows).items():
+        raise BetweenRefused(database.alias, name, baseline, record.names)
 
 
 def load_journey(journey: Journey, choices: Choices) -> list[Prepared]:

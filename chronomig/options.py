@@ -6,12 +6,17 @@ from typing import Annotated
 
 import typer
 
+import chronomig
 from chronomig.config import CheckFormat, Ghosts, Order
 
 Settings = Annotated[str | None, typer.Option("--settings", metavar="MODULE", help="Django's settings module.")]
 Databases = Annotated[
     list[str] | None,
     typer.Option("--database", metavar="ALIAS", help="A database; can be repeated. All managed ones by default."),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Verbosity = Annotated[int, typer.Option("--verbosity", "-v", min=0, max=3, help="0 is quiet, 3 tells most.")]
@@ -43,10 +48,6 @@ OrderPolicy = Annotated[
 Base = Annotated[
     str | None,
     typer.Option("--base", metavar="REF", help="The branch to merge into; by default origin/HEAD."),
-]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
 ]
 AllowDataLoss = Annotated[
     bool,
@@ -99,4 +100,27 @@ Prove = Annotated[
 ]
 Collapsing = Annotated[
     bool, typer.Option("--collapse", help="Into an empty database: run migrations several at once, reduced.")
+]
+SquashTo = Annotated[str, typer.Option("--to", metavar="TARGET", help="The last migration that is squashed.")]
+OneSet = Annotated[
+    str | None, typer.Option("--set", metavar="SET", help="The migration set, where there are several.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be written, write nothing.")]
+SquashYes = Annotated[bool, typer.Option("--yes", "-y", help="Remove the squashed files without asking.")]
+CheckOnly = Annotated[
+    bool, typer.Option("--check", help="Write nothing; exit with 3 when something would be written.")
+]
+MoveNothing = Annotated[bool, typer.Option("--check", help="Move nothing; exit with 3 when something would move.")]
+NoVendor = Annotated[bool, typer.Option("--no-vendor", help="Do not vendor migrations of reusable apps.")]
+Update = Annotated[bool, typer.Option("--update", help="Rewrite the newest file, if it is applied nowhere.")]
+
+
+def show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"chronomig {chronomig.__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit.")
 ]

@@ -306,7 +306,7 @@ def say_events(database: Database, events: Sequence[Event]) -> None:
 def in_a_line(event: Event) -> str:
     """Return the detail of an event in one line; of migrations that began together, the first and the last."""
     lines = event.detail.split("\n")
-    if event.kind == "collapsing":
+    if event.kind in ("collapsing", "squashed"):
         return f"{plural(len(lines), 'migration')}, from {lines[0]} to {lines[-1]}"
     return " ".join(lines)
 

@@ -29,6 +29,13 @@ class State(StrEnum):
     """Applied, without a file, newer than every file: a newer release ran here."""
 
 
+NOT_RECORDED = {
+    "adopted": "to be adopted from django_migrations",
+    "squashed": "stands for migrations that are applied",
+}
+"""By how they got there: what the next migrate writes to the history."""
+
+
 @dataclass(frozen=True)
 class Line:
     """One migration in one database."""
@@ -96,7 +103,7 @@ def _lines(database: Database, record: Record) -> Iterator[Line]:
     for one in record.applied:
         known = one.name in timeline.by_name
         state = State.APPLIED if known else State.FUTURE if one.name > newest else State.MISSING
-        note = "to be adopted from django_migrations" if one.at is None else ""
+        note = "" if one.at is not None else NOT_RECORDED.get(one.how, "")
         yield Line(
             one.name, state, one.how, one.at, one.duration_ms, one.name in edited, one.name in late, note,
             sources.get(one.name, Source.WORKING_TREE), one.branch, one.commit, edited.get(one.name),

@@ -132,11 +132,20 @@ class Server:
         self.port = free_port()
         if self.user:
             shutil.chown(self.folder, self.user)
-        data, log = str(self.folder / "data"), str(self.folder / "log")
+        data = str(self.folder / "data")
         self.run("initdb", "--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale", "-D", data)
-        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder} -c fsync=off -c full_page_writes=off"
-        self.run("pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "start")
+        self.start()
         self.url = f"postgres://postgres@127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder} -c fsync=off -c full_page_writes=off"
+        data, log = str(self.folder / "data"), str(self.folder / "log")
+        self.run("pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "start")
+
+    def crash(self) -> None:
+        """End all its processes at once, and start it again, which recovers from its log."""
+        self.run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
+        self.start()
 
     def _unprivileged_user(self) -> str | None:
         """PostgreSQL refuses to run as root."""

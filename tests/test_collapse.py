@@ -22,7 +22,7 @@ def fill(apps, editor):
     box = apps.get_model("shop", "Box").objects.create(size=4)
     apps.get_model("shop", "Item").objects.create(box=box)
 """
-ID = '("id", models.BigAutoField(primary_key=True))'
+ID = '("id", models.BigAutoField(primary_key=True, serialize=False))'
 
 
 @pytest.fixture

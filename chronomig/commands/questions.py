@@ -11,7 +11,7 @@ from chronomig import output
 from chronomig.config import Order
 from chronomig.errors import Refused
 from chronomig.losses import CountedLoss, count_losses
-from chronomig.migrator import Choices, Journey, plan_journey
+from chronomig.migrator import Choices, Journey, naming_database_errors, plan_journey
 from chronomig.plan import OutOfOrderRefused, Record
 from chronomig.preparing import Prepared
 from chronomig.project import Database
@@ -90,9 +90,10 @@ def danger_of(journey: Journey, prepared: Sequence[Prepared], choices: Choices) 
     """Return what a journey destroys; in a protected database, what it undoes is enough."""
     database, downs = journey.database, len(journey.plan.downs)
     stashed = choices.stash is not None and choices.stash.puts_aside and database.stashes
-    losses = count_losses(
-        database.connection, prepared, lambda: database.states(journey.record, journey.code), stashed=stashed
-    )
+    with naming_database_errors(database):
+        losses = count_losses(
+            database.connection, prepared, lambda: database.states(journey.record, journey.code), stashed=stashed
+        )
     if losses or (downs and database.config.protected):
         return Danger(database, tuple(losses), downs)
     return None

@@ -20,7 +20,7 @@ from typing import Any
 import django
 
 from tests import schema
-from tests.databases import TestDatabase
+from tests.databases import Server, TestDatabase
 from tests.faults.injecting import KILL, Ended, in_child
 from tests.faults.site import make
 from tests.inprocess import connected, drop_everything
@@ -56,8 +56,10 @@ class Lost(AssertionError):
 class Driver:
     """One project on one database, moved up and down under fault."""
 
-    def __init__(self, database: TestDatabase, folder: Path) -> None:
+    def __init__(self, database: TestDatabase, folder: Path, server: Server | None = None) -> None:
         self.vendor = database.vendor
+        self.server = server
+        """One that may be crashed: of our own."""
         self.settings = database.settings()
         if database.vendor == "sqlite":  # a process is killed here, not the machine
             self.settings["OPTIONS"] = {"init_command": "PRAGMA synchronous = OFF;"}
@@ -87,9 +89,9 @@ class Driver:
         """Yield what was lost; go on after it on an empty database."""
         stands = DOWN
         for way, fault, at in points:
-            if stands == way:
-                self.finish(WAYS[DOWN if way == UP else UP])
             try:
+                if stands == way:
+                    self.finish(WAYS[DOWN if way == UP else UP])
                 self.round(way, fault, at)
                 self.figures[way, fault, "survived"] += 1
                 stands = way
@@ -101,7 +103,7 @@ class Driver:
 
     def round(self, way: str, fault: str, at: float) -> None:
         """Break a run at a point, and insist on what has to hold."""
-        broken = in_child(self.root, WAYS[way], fault, at)
+        broken = in_child(self.root, WAYS[way], fault, at, self.server)
         if fault == KILL and at <= self.reference.points[way]:
             self.insist(broken.code == -9, f"it was to be killed, and ended with {broken.code}\n{broken.err}")
         self.insist("Traceback" not in broken.err, f"an expected error has a traceback:\n{broken.err}")

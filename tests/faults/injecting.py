@@ -15,9 +15,12 @@ from typing import Any
 from django.db import connections
 from django.db.backends.signals import connection_created
 
+from tests.databases import Server
+
 KILL = "process killed at a point"
 LATE = "process killed at a moment"
 CUT = "connection cut at a point"
+CRASH = "server crashed at a moment"
 
 
 @dataclass
@@ -86,8 +89,8 @@ class Ended:
     points: int
 
 
-def in_child(root: Path, arguments: list[str], fault: str = "", at: float = 0) -> Ended:
-    """Run ``chronomig …`` in a forked process, which breaks itself at a point, or is killed after seconds."""
+def in_child(root: Path, arguments: list[str], fault: str = "", at: float = 0, server: Server | None = None) -> Ended:
+    """Run ``chronomig …`` in a forked process, which breaks itself at a point; or it, or *server*, after seconds."""
     out, err, points = (root / f".{name}" for name in ("out", "err", "points"))
     points.write_text("0")
     child = os.fork()
@@ -101,8 +104,12 @@ def in_child(root: Path, arguments: list[str], fault: str = "", at: float = 0) -
     if fault == LATE:
         time.sleep(at)
         os.kill(child, signal.SIGKILL)  # it may have ended; then it waits to be fetched
+    if fault == CRASH and server is not None:
+        time.sleep(at)
+        server.crash()
     _, status = os.waitpid(child, 0)
-    return Ended(os.waitstatus_to_exitcode(status), out.read_text(), err.read_text(), int(points.read_text()))
+    code, passed = os.waitstatus_to_exitcode(status), points.read_text()  # empty when it was killed writing them
+    return Ended(code, out.read_text(), err.read_text(), int(passed or 0))
 
 
 def run(root: Path, arguments: list[str], breaker: Breaker, files: tuple[Path, Path, Path]) -> int:
