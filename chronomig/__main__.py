@@ -8,7 +8,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line. Collecting garbage while modules are imported only costs time; see cli.project()."""
+    """Run the command line. Collecting garbage while modules are imported only costs time; see shell.project()."""
     gc.disable()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     from chronomig.cli import app

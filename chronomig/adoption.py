@@ -1,18 +1,22 @@
 """
 What ``django_migrations`` says of the vendored files of a timeline: which of them a database has already.
 
-Pure: the origins of the files and the recorded rows come in, and an answer goes out. Squashes are weighed as Django
-weighs them: one counts as applied when all that it replaces is.
+The weighing is pure: the origins of the files and the recorded rows come in, an answer goes out. Squashes are
+weighed as Django weighs them: one counts as applied when all that it replaces is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from django.db.backends.base.base import BaseDatabaseWrapper
+
 from chronomig.errors import Refused
-from chronomig.loading import Key, Origin, key_of, keys_in
+from chronomig.history import django_applied
+from chronomig.loading import Key, Loaded, Origin, key_of, keys_in, origins_in, place_in_graph, tables_in
+from chronomig.timeline import Entry, Timeline
 
 
 @dataclass(frozen=True)
@@ -20,17 +24,10 @@ class Misfit:
     """A file that a database has in part."""
 
     name: str
-    origin: Origin
-    recorded: tuple[str, ...]
-    """What of that which the squash replaces is recorded, as "app.name"."""
-    unrecorded: tuple[str, ...]
-
-    @property
-    def note(self) -> str:
-        return (
-            f"a squash of which django_migrations has only a part: "
-            f"{', '.join(self.recorded)} recorded, {', '.join(self.unrecorded)} not"
-        )
+    note: str
+    """What of it is there, and what is not."""
+    squashed: str = ""
+    """The label of the app, where it is a squash."""
 
 
 @dataclass(frozen=True)
@@ -41,21 +38,40 @@ class Adoption:
     """The files that the database has, in the order of the files."""
     misfits: tuple[Misfit, ...]
 
+    def __add__(self, other: Adoption) -> Adoption:
+        return Adoption(tuple(sorted((*self.names, *other.names))), (*self.misfits, *other.misfits))
+
 
 class MisfitRefused(Refused):
-    """A database stands in the middle of a squash."""
+    """A database stands in the middle of what is one file of the timeline."""
 
     def __init__(self, alias: str, misfits: Sequence[Misfit]) -> None:
         self.misfits = tuple(misfits)
-        labels = ", ".join(dict.fromkeys(one.origin.app for one in misfits))
+        apart = "".join(f" --unsquash {label}" for label in dict.fromkeys(one.squashed for one in misfits) if label)
         super().__init__(
             f"The database {alias!r} cannot be adopted as it stands; nothing was run.",
             cause="\n".join(f"  {one.name}: {one.note}" for one in misfits),
             next_step=(
                 f"Bring it forward first, with Django's own migrate of the code before chronomig adopt. Or run "
-                f"chronomig adopt anew, before any database uses the timeline, with --unsquash {labels}."
+                f"chronomig adopt{apart} anew, before any database uses the timeline."
             ),
         )
+
+
+def weigh_tables(files: Mapping[str, Collection[str]], there: Collection[str]) -> Adoption:
+    """Return which of the files that stand for tables, {name: tables}, a database with the tables *there* has."""
+    names, misfits = [], []
+    for name, tables in files.items():
+        missing = sorted(set(tables) - set(there))
+        if not missing:
+            names.append(name)
+        elif len(missing) < len(tables):
+            found = sorted(set(tables) - set(missing))
+            note = (
+                f"of apps without migrations: the tables {', '.join(found)} are there, {', '.join(missing)} are not"
+            )
+            misfits.append(Misfit(name, note))
+    return Adoption(tuple(names), tuple(misfits))
 
 
 def weigh(origins: Mapping[str, Origin], recorded: Collection[Key]) -> Adoption:
@@ -68,7 +84,12 @@ def weigh(origins: Mapping[str, Origin], recorded: Collection[Key]) -> Adoption:
         elif found := origin.replaced & set(recorded):
             texts = [".".join(key) for key in keys_in(origin.replaces)]
             there = tuple(text for text in texts if key_of(text) in found)
-            misfits.append(Misfit(name, origin, there, tuple(text for text in texts if text not in there)))
+            missing = [text for text in texts if text not in there]
+            note = (
+                "a squash of which django_migrations has only a part: "
+                f"{', '.join(there)} recorded, {', '.join(missing)} not"
+            )
+            misfits.append(Misfit(name, note, origin.app))
     return Adoption(tuple(names), tuple(misfits))
 
 
@@ -136,3 +157,23 @@ class Ancestry:
         if files and name in ("__first__", "__latest__"):
             return files[0 if name == "__first__" else -1]
         return self._files.get((app, name), "")
+
+
+def unrelated(
+    files: Timeline, adopted: Sequence[str], late: Sequence[str], load: Callable[[Entry], Loaded]
+) -> dict[str, list[str]]:
+    """Return {one of *late*: those of *adopted* that do not stand on it}."""
+    found = origins_in(files)
+    ancestry = Ancestry(found, {name: Needs(*place_in_graph(load(files.by_name[name]))) for name in found})
+    return {name: [one for one in adopted if name not in ancestry.of(one)] for name in late}
+
+
+def adoption_of(connection: BaseDatabaseWrapper, files: Sequence[Entry]) -> tuple[Adoption, int]:
+    """Return which of *files* a database has, and how many rows ``django_migrations`` has; raise DatabaseError."""
+    found, tables = origins_in(files), tables_in(files)
+    rows = django_applied(connection) if found or tables else set()
+    adoption = weigh(found, rows)
+    if rows and tables:
+        with connection.cursor() as cursor:
+            adoption += weigh_tables(tables, connection.introspection.table_names(cursor))
+    return adoption, len(rows)

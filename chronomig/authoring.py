@@ -10,12 +10,13 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from django.apps import apps
+from django.db.migrations.operations import DeleteModel
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ProjectState as DjangoProjectState
 
@@ -26,8 +27,10 @@ from chronomig.detect import detect, key_of, members_of, optimized, referred_to,
 from chronomig.errors import Refused, UsageError
 from chronomig.folding import fold
 from chronomig.loading import Labelled, Loaded, read_origin
+from chronomig.operations import DeleteContentTypes
 from chronomig.plan import Record
 from chronomig.project import MigrationSet, Project
+from chronomig.provenance import FINDINGS, Provenance, provenance
 from chronomig.state import ProjectState
 from chronomig.timeline import Entry, format_stamp, next_stamp, parse_stamp
 from chronomig.vendor import Templates
@@ -64,8 +67,8 @@ class SetDraft:
     state: ProjectState
     newest: str | None
     drafts: list[Draft] = field(default_factory=list)
-    edited_upstream: list[tuple[str, str]] = field(default_factory=list)
-    """(name, diff) of vendored files whose upstream text changed."""
+    noticed: list[Provenance] = field(default_factory=list)
+    """Vendored files that differ from what is installed."""
 
     def stamp(self) -> str:
         """Return the next stamp: consecutive seconds within one run."""
@@ -102,7 +105,7 @@ def draft_changes(project: Project, migration_set: MigrationSet, choices: Choice
     refuse_own_migrations(project)
     found = begin(migration_set)
     templates = Templates(migration_set, project.own_apps())
-    found.edited_upstream = list(templates.edited_upstream())
+    found.noticed = [one for one in provenance(templates) if one.standing in FINDINGS]
     members = members_of(migration_set, templates.apps)
     new = templates.new() if choices.vendor else []
     later = templates.needs_detected(new)
@@ -139,11 +142,22 @@ def add_vendored(found: SetDraft, templates: Sequence[Template]) -> None:
 
 def add_detected(project: Project, found: SetDraft, wanted: DjangoProjectState, choices: Choices) -> None:
     operations = detect(found.state, wanted, choices.asking)
+    operations += deleted_content_types(found.state, operations)
     if operations:
         entries = (*found.set.timeline, *(draft.entry for draft in found.drafts))
         first = all(read_origin(entry) is not None for entry in entries)
         slug = choices.name or slug_for(operations, first=first)
         found.add(DraftKind.DETECTED, written(project, found, slug, operations, header=choices.header))
+
+
+def deleted_content_types(head: ProjectState, operations: Sequence[Labelled]) -> Iterator[Labelled]:
+    """Yield what deletes the content types of apps that are not installed any more, and their permissions."""
+    gone: dict[str, list[str]] = {}
+    for label, operation in operations:
+        if isinstance(operation, DeleteModel) and label not in apps.app_configs:
+            gone.setdefault(label, []).append(operation.name_lower)
+    if ("contenttypes", "contenttype") in head.models:
+        yield from ((label, DeleteContentTypes(sorted(names))) for label, names in gone.items())
 
 
 def written(project: Project, found: SetDraft, slug: str, operations: Sequence[Labelled], *, header: bool) -> Entry:

@@ -10,6 +10,7 @@ import typer
 from chronomig import branching
 from chronomig.config import CheckFormat, StashAction
 from chronomig.corrections import accept, forget, mark
+from chronomig.moving import adopt, freeze, vendor
 from chronomig.options import (
     AllowDataLoss,
     AllowDataLossIn,
@@ -54,6 +55,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+for command_function in (adopt, freeze, vendor):
+    app.command()(command_function)
 
 
 @app.callback()
@@ -102,41 +107,6 @@ def makemigrations(
             interactive=not no_input,
             vendor=not no_vendor,
             update=update,
-            json=json,
-            verbosity=verbosity,
-        )
-    )
-
-
-@app.command()
-def adopt(
-    sets: Sets = None,
-    move: Annotated[
-        bool, typer.Option("--move/--copy", help="Delete the project's own migration files once they are copied.")
-    ] = False,
-    unsquash: Annotated[
-        list[str] | None,
-        typer.Option("--unsquash", metavar="APP", help="Take the migrations that APP's squashes stand for instead."),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written, write nothing.")] = False,
-    no_input: NoInput = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete files without asking.")] = False,
-    settings: Settings = None,
-    json: Json = False,
-    verbosity: Verbosity = 1,
-) -> None:
-    """Turn a project with migrations of Django's own into a timeline."""
-    from chronomig.commands import adopt as command
-
-    done(
-        command.run(
-            project(settings),
-            sets=sets or [],
-            move=move,
-            unsquash=unsquash or [],
-            dry_run=dry_run,
-            interactive=not no_input,
-            yes=yes,
             json=json,
             verbosity=verbosity,
         )

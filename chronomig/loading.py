@@ -11,7 +11,7 @@ import ast
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import ModuleType
 from typing import Any
@@ -23,7 +23,9 @@ from django.db.migrations.operations.base import Operation
 
 from chronomig.baselines import Baseline, baselines_in, read_baseline
 from chronomig.errors import LoadError
+from chronomig.frozen import Frozen, LeftOut, Thawing
 from chronomig.migration import Migration
+from chronomig.standins import Imports, StandIn, vanished
 from chronomig.timeline import Entry
 
 Labelled = tuple[str, Operation]
@@ -87,6 +89,10 @@ class Loaded:
     """What the file declares of its code and SQL; None is anything."""
     content: bytes = field(default=b"", repr=False)
     """The bytes of the file."""
+    stood_in: bool = False
+    """Whether something that the file imports is gone, and was stood in for."""
+    vanished: tuple[str, ...] = ()
+    """What its operations need when they run, and is gone; where there is any, the migration cannot run."""
     baseline: Baseline | None = None
     """What it stands for, when it was squashed."""
 
@@ -114,25 +120,66 @@ class Loaded:
 class Loader:
     """Load the migrations of one set, each at most once."""
 
-    def __init__(self, set_name: str) -> None:
+    def __init__(self, set_name: str, frozen: Callable[[], Frozen] | None = None) -> None:
         self.set_name = set_name
+        self._frozen = frozen
         self._loaded: dict[tuple[str, str], Loaded] = {}
 
     def load(self, entry: Entry) -> Loaded:
         """Return the migration in *entry*; raise LoadError, TimelineError."""
         key = entry.name, entry.sha256
         if key not in self._loaded:
-            self._loaded[key] = replace(load(entry, self.set_name), content=entry.source)
+            self._loaded[key] = replace(load(entry, self.set_name, self._frozen), content=entry.source)
         return self._loaded[key]
 
     def load_all(self, entries: Iterable[Entry]) -> list[Loaded]:
         return [self.load(entry) for entry in entries]
 
 
-def load(entry: Entry, set_name: str) -> Loaded:
-    """Execute the file of *entry* and return the migration in it; raise LoadError that names the line."""
+def load(entry: Entry, set_name: str, frozen: Callable[[], Frozen] | None = None) -> Loaded:
+    """
+    Execute the file of *entry* and return the migration in it; raise LoadError that names the line.
+
+    A file that imports what is gone is loaded with stand-ins, when *frozen* has a record of it.
+    """
+    try:
+        return _load(entry, set_name, None)
+    except LoadError as error:
+        if frozen is None or not isinstance(error.__cause__, ImportError | AttributeError):
+            raise
+        if entry.name not in frozen().files:
+            error.next_step = "Install it again, then run chronomig freeze before it goes; nothing was run."
+            raise
+    return _thawed(_load(entry, set_name, Imports()), frozen())
+
+
+def _thawed(loaded: Loaded, frozen: Frozen) -> Loaded:
+    """Return a migration that was loaded with stand-ins, with its fields as they were recorded."""
+    thawing = Thawing(loaded.name, frozen.files[loaded.name])
+    left_out = loaded.name in frozen.without_code
+    operations: list[Labelled] = []
+    gone: list[str] = []
+    for number, (label, operation) in enumerate(loaded.operations, 1):
+        names = vanished(operation)
+        if names and left_out:
+            operations.append((label, LeftOut(f"operation {number}, which needs {', '.join(names)}")))
+            continue
+        if isinstance(operation, StandIn):
+            raise LoadError(
+                f"{loaded.name}: operation {number} is of a class that is gone: {names[0]}.",
+                next_step=f"Install the package again, or run chronomig freeze --without-code {loaded.name}.",
+            )
+        gone += [f"operation {number} needs {name}" for name in names]
+        thawing.thaw(label, operation)
+        operations.append((label, operation))
+    if loaded.origin is not None:  # an apply() of its own runs these
+        loaded.source.operations = [operation for _, operation in operations]  # type: ignore[misc]
+    return replace(loaded, operations=tuple(operations), stood_in=True, vanished=tuple(gone))
+
+
+def _load(entry: Entry, set_name: str, imports: Imports | None) -> Loaded:
     origin = read_origin(entry)
-    module = execute(entry, set_name, origin)
+    module = execute(entry, set_name, origin, imports)
     found = getattr(module, "Migration", None)
     if not isinstance(found, type) or not issubclass(found, Migration | DjangoMigration):
         raise LoadError(
@@ -172,7 +219,7 @@ def _load_vendored(entry: Entry, found: type[DjangoMigration], origin: Origin | 
 def _own_operations(entry: Entry, found: type[Migration]) -> tuple[Labelled, ...]:
     for index, item in enumerate(found.operations, 1):
         match item:
-            case (str(), Operation()):
+            case (str(), Operation() | StandIn()):
                 continue
             case Operation():
                 problem = "has no app label"
@@ -203,13 +250,15 @@ def _touches(entry: Entry, found: type[Migration]) -> tuple[str, ...] | None:
     return tuple(touches)
 
 
-def execute(entry: Entry, set_name: str, origin: Origin | None) -> ModuleType:
+def execute(entry: Entry, set_name: str, origin: Origin | None, imports: Imports | None = None) -> ModuleType:
     """Execute *entry*'s file in a module of its own, which is not importable by others."""
     module = ModuleType(f"project_migrations.{set_name}.{entry.name}")
     module.__file__ = str(entry.path)
     if origin is not None and (package := upstream_package(origin.app) or origin.package):
         module.__package__ = package
         module.__name__ = f"{package}.{origin.name}"
+    if imports is not None:
+        module.__dict__["__builtins__"] = imports.namespace()
     try:
         entry.source.decode()
         # Not through Python's cache of byte code: that goes by the file's time and size, and what runs has to be what
@@ -221,6 +270,8 @@ def execute(entry: Entry, set_name: str, origin: Origin | None) -> ModuleType:
             cause=describe_failure(error, entry),
             next_step="Mend the file; nothing was run.",
         ) from error
+    if imports is not None:
+        imports.loading = False
     return module
 
 
@@ -280,6 +331,15 @@ def origins_in(entries: Iterable[Entry]) -> dict[str, Origin]:
     """Return name -> origin for the vendored files among *entries*; reads, runs nothing."""
     found = ((entry.name, read_origin(entry)) for entry in entries)
     return {name: origin for name, origin in found if origin is not None}
+
+
+TABLES_PATTERN = re.compile(rb"^TABLES = (\[.*?\])", re.MULTILINE | re.DOTALL)
+
+
+def tables_in(entries: Iterable[Entry]) -> dict[str, list[str]]:
+    """Return name -> the tables that stand for a file in a database that Django made; reads, runs nothing."""
+    found = ((entry.name, TABLES_PATTERN.search(entry.source)) for entry in entries)
+    return {name: ast.literal_eval(match[1].decode()) for name, match in found if match}
 
 
 def place_in_graph(loaded: Loaded) -> tuple[list[Key], list[Key]]:

@@ -14,6 +14,10 @@ Databases = Annotated[
     list[str] | None,
     typer.Option("--database", metavar="ALIAS", help="A database; can be repeated. All managed ones by default."),
 ]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Verbosity = Annotated[int, typer.Option("--verbosity", "-v", min=0, max=3, help="0 is quiet, 3 tells most.")]
 NoInput = Annotated[bool, typer.Option("--no-input", "--noinput", help="Never ask.")]
@@ -44,10 +48,6 @@ OrderPolicy = Annotated[
 Base = Annotated[
     str | None,
     typer.Option("--base", metavar="REF", help="The branch to merge into; by default origin/HEAD."),
-]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SET", help="A migration set; can be repeated. All by default."),
 ]
 AllowDataLoss = Annotated[
     bool,

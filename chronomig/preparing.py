@@ -38,11 +38,27 @@ class IrreversibleRefused(Refused):
         )
 
 
+class VanishedRefused(Refused):
+    """Migrations need code that is gone."""
+
+    def __init__(self, gone: Sequence[Loaded]) -> None:
+        super().__init__(
+            f"{len(gone)} migration{'s need' if len(gone) != 1 else ' needs'} code that is gone; nothing was run.",
+            cause="\n".join(f"  {one.name}: {', '.join(one.vanished)}" for one in gone),
+            next_step=(
+                "Install the package again. Or leave that code out for good, if no database needs what it did: "
+                f"chronomig freeze --without-code {gone[0].name}."
+            ),
+        )
+
+
 def prepare(plan: Plan, load: Callable[[str], Loaded], *, fake: bool = False) -> list[Prepared]:
     """Load the code of every step; raise LoadError, IrreversibleRefused, or Refused for an edited half-done file."""
     prepared = [Prepared(step, load(step.name)) for step in plan]
     if fake:
         return prepared
+    if gone := [one.loaded for one in prepared if one.loaded.vanished]:
+        raise VanishedRefused(gone)
     irreversible = [one.loaded for one in prepared if not one.is_up and one.loaded.irreversible]
     if irreversible:
         raise IrreversibleRefused(irreversible)

@@ -19,21 +19,19 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig import config as configuration
-from chronomig.adoption import Adoption, Ancestry, Needs, weigh
+from chronomig.adoption import Adoption, adoption_of, unrelated
 from chronomig.baselines import as_applied, standing, with_standing
 from chronomig.config import Config, DatabaseConfig, Order, SetConfig
 from chronomig.edits import Edit, compare
 from chronomig.errors import ConfigError, GitError, UsageError, did_you_mean
 from chronomig.folding import States
-from chronomig.history import History, Kind, django_applied, taking_over
+from chronomig.frozen import Frozen, read_frozen
+from chronomig.history import History, Kind, taking_over
 from chronomig.loading import (
     Key,
     Loaded,
     Loader,
-    Origin,
     origins,
-    origins_in,
-    place_in_graph,
     read_origin,
 )
 from chronomig.plan import Applied, Clash, Judge, Plan, Record, plan
@@ -74,7 +72,12 @@ class MigrationSet:
 
     @cached_property
     def loader(self) -> Loader:
-        return Loader(self.name)
+        return Loader(self.name, lambda: self.frozen)
+
+    @cached_property
+    def frozen(self) -> Frozen:
+        """What was recorded of fields whose classes may go; raise LoadError."""
+        return read_frozen(self.directory)
 
     def load(self, name: str) -> Loaded:
         """Return the migration *name*, loaded; raise LoadError."""
@@ -123,11 +126,10 @@ class MigrationSet:
         """(app label, upstream name) -> name, of every vendored file."""
         return origins(self.timeline)
 
-    def origin(self, name: str) -> Origin:
-        """Return where the vendored file *name* came from."""
+    def origin_key(self, name: str) -> Key | None:
+        """Return (app label, upstream name) of the vendored file *name*, None for one of our own."""
         found = read_origin(self.timeline.by_name[name])
-        assert found is not None
-        return found
+        return found.key if found else None
 
 
 class Database:
@@ -165,14 +167,13 @@ class Database:
     def adoption(self, record: Record) -> Adoption:
         """Return what ``django_migrations`` has of the vendored files that the history does not have."""
         have = {*record.names, *(record.half_done.names if record.half_done else ())}
-        found = origins_in(entry for entry in self.set.timeline if entry.name not in have)
-        return weigh(found, django_applied(self.connection) if found else ())
+        return adoption_of(self.connection, [entry for entry in self.set.timeline if entry.name not in have])[0]
 
     def adoptable(self, record: Record) -> tuple[Applied, ...]:
         """Return the vendored migrations that ``django_migrations`` has and the history does not."""
         files = self.set.timeline.by_name
         return tuple(
-            Applied(name, files[name].sha256, Kind.ADOPTED.value, origin=self.set.origin(name).key)
+            Applied(name, files[name].sha256, Kind.ADOPTED.value, origin=self.set.origin_key(name))
             for name in self.adoption(record).names
         )
 
@@ -212,14 +213,10 @@ class Database:
     def unrelated(self, record: Record, code: Code) -> Mapping[str, Collection[str]]:
         """Return {pending file: adopted ones that do not stand on it}, where Django's order was another one."""
         adopted = [one.name for one in record.applied if one.how == Kind.ADOPTED and one.name in code.wanted]
-        have, newest = set(record.names), max(adopted, default="")
-        late = [name for name in code.target.names if name < newest and name in code.wanted and name not in have]
-        if not late:
-            return {}
-        found = origins_in(code.target)
-        loaded = {name: self.set.loader.load(code.target.by_name[name]) for name in found}
-        ancestry = Ancestry(found, {name: Needs(*place_in_graph(one)) for name, one in loaded.items()})
-        return {name: [one for one in adopted if name not in ancestry.of(one)] for name in late}
+        newest = max(adopted, default="")
+        ahead = {*code.wanted} - {*record.names}
+        late = [name for name in code.target.names if name < newest and name in ahead]
+        return unrelated(code.target, adopted, late, self.set.loader.load) if late else {}
 
     def edited(self, applied: Iterable[Applied]) -> frozenset[str]:
         """Return those of *applied* whose file holds other bytes than when it was applied."""

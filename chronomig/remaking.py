@@ -60,13 +60,15 @@ class NoteTaker(DatabaseSchemaEditor):
         """The names of the fields in the order of the columns."""
 
     def add_field(self, model: type[Model], field: AnyField) -> None:
-        self.sources[field.name] = None
-        self.order.append(field.name)
+        if field.concrete:
+            self.sources[field.name] = None
+            self.order.append(field.name)
         super().add_field(model, field)
 
     def remove_field(self, model: type[Model], field: AnyField) -> None:
-        del self.sources[field.name]
-        self.order.remove(field.name)
+        if field.concrete:
+            del self.sources[field.name]
+            self.order.remove(field.name)
         super().remove_field(model, field)
 
     def _remake_table(

@@ -7,11 +7,8 @@ with what is already in the timeline in the place of what is already in the data
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from django.apps import apps
@@ -22,9 +19,8 @@ from django.db.migrations.loader import MigrationLoader
 
 from chronomig.copying import Template, importers_of, source_of
 from chronomig.errors import ChronomigError
-from chronomig.loading import Key, read_origin
+from chronomig.loading import Key
 from chronomig.project import MigrationSet
-from chronomig.timeline import Entry
 
 
 class TemplateLoader(MigrationLoader):
@@ -141,16 +137,6 @@ class Templates:
                 waiting.add(template.key)
         return [template for template in templates if template.key in waiting]
 
-    def edited_upstream(self) -> Iterator[tuple[str, str]]:
-        """Yield (name, diff) for each vendored file whose upstream text is another one now."""
-        for entry in self.set.timeline:
-            origin = read_origin(entry)
-            if origin is None or not self.loader.is_there(origin.key):
-                continue
-            path = source_of(type(self.loader.disk_migrations[origin.key]))
-            if path and hashlib.sha256(path.read_bytes()).hexdigest() != origin.sha256:
-                yield entry.name, "".join(diff(entry, path))
-
 
 def is_let_in(label: str, migration_set: MigrationSet) -> bool:
     """Whether a router lets anything of an app into a database of the set."""
@@ -158,11 +144,3 @@ def is_let_in(label: str, migration_set: MigrationSet) -> bool:
     if not found:
         return any(router.allow_migrate(alias, label) for alias in migration_set.aliases)
     return any(router.allow_migrate_model(alias, model) for alias in migration_set.aliases for model in found)
-
-
-def diff(entry: Entry, path: Path) -> Iterator[str]:
-    ours = entry.source.decode().rsplit("\n\nORIGIN = ", 1)[0].rstrip("\n") + "\n"
-    theirs = path.read_text(encoding="utf-8").rstrip("\n") + "\n"
-    return difflib.unified_diff(
-        ours.splitlines(keepends=True), theirs.splitlines(keepends=True), str(entry.path.name), "upstream", n=1
-    )

@@ -352,6 +352,34 @@ def test_what_a_router_keeps_away_from_a_database_is_not_in_its_set(sqlite_proje
     assert project.ok("makemigrations", "--check").out == "default: no changes\naudit: no changes\n"
 
 
+def test_apps_without_migrations_come_along_and_their_tables_are_adopted(sqlite_project: Project) -> None:
+    project = sqlite_project
+    project.configure(apps=["shop", "old", "older"], base=BASE_APPS[1:])
+    project.models("class Base(models.Model):\n    n = models.IntegerField()\n", app="older")
+    project.models(
+        "class Note(models.Model):\n    user = models.ForeignKey('auth.User', models.CASCADE)\n"
+        "    bases = models.ManyToManyField('older.Base')\n",
+        app="old",
+    )
+    project.models("class Item(models.Model):\n    base = models.ForeignKey('older.Base', models.CASCADE)\n")
+    assert project.manage("makemigrations", "shop").code == 0
+    done = project.manage("migrate", "--run-syncdb")
+    assert done.code == 0, done
+    made = project.schema()
+    project.configure(base=BASE_APPS)
+    project.ok("adopt")
+    slugs = [name[15:] for name in project.files()]
+    assert (slugs[0], slugs[-1]) == ("base", "note")
+    assert project.ok("makemigrations", "--check").out == "default: no changes\n"
+    done = project.ok("migrate")
+    assert "applied" not in done.out
+    assert done.out.count("adopted") == len(slugs)
+    project.ok("migrate", "--to", "zero", "--yes")
+    assert project.tables() == []
+    project.ok("migrate")
+    assert set(project.tables()) == set(made)
+
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chronomig.adoption import Adoption, Ancestry, MisfitRefused, Needs, weigh
+from chronomig.adoption import Adoption, Ancestry, MisfitRefused, Needs, weigh, weigh_tables
 from chronomig.loading import Origin
 
 SQUASH = Origin("shop", "0001_squashed_0002", "", "", "", replaces={"shop.0001_a": {}, "shop.0002_b": {}})
@@ -79,3 +79,11 @@ def test_what_stands_on_what_comes_from_the_dependencies_of_the_files() -> None:
     assert ancestry.of("3") == {"1", "2"}
     assert ancestry.of("4") == {"1", "2"}
     assert ancestry.of("5") == {"1", "2", "3", "4"}
+
+
+def test_a_file_that_stands_for_tables_is_applied_where_all_of_them_are() -> None:
+    files = {"one": ["a", "b"], "two": ["c"]}
+    assert weigh_tables(files, {"a", "b", "x"}).names == ("one",)
+    (misfit,) = weigh_tables(files, {"a"}).misfits
+    assert misfit.note == "of apps without migrations: the tables a are there, b are not"
+    assert "Or run chronomig adopt anew" in str(MisfitRefused("default", [misfit]))

@@ -315,6 +315,32 @@ def test_code_with_a_reverse_of_its_own_finds_the_rows_in_place(shop: Shop) -> N
     assert seen == [0, 3]
 
 
+def test_rows_with_a_composite_primary_key_and_computed_columns_come_back(shop: Shop) -> None:
+    double = models.GeneratedField(expression=models.F("n") * 2, output_field=models.IntegerField(), db_persist=True)
+    shop.migration(
+        migrations.CreateModel(
+            "Pair",
+            [
+                ("pk", models.CompositePrimaryKey("a", "b")),
+                ("a", models.IntegerField()),
+                ("b", models.CharField(max_length=9)),
+                ("n", models.IntegerField(default=0)),
+                ("double", double),
+            ],
+        )
+    )
+    shop.migration(migrations.AddField("pair", "m", models.TextField(default="new")))
+    shop.up()
+    for a, b in ((1, "x"), (1, "y"), (2, "x")):
+        shop.model("Pair").create(a=a, b=b, n=a * 7, m=b * 3)
+    before = shop.rows()
+    for count in (1, 2):
+        shop.down(count)
+        shop.up()
+        assert shop.rows() == before
+        assert shop.entries.all() == []
+
+
 def test_a_column_of_a_table_without_a_primary_key_is_not_dropped(shop: Shop) -> None:
     shop.migration(ITEM)
     shop.up()

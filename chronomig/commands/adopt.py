@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from chronomig import output
 from chronomig.adopt import Choices, Original, draft_adoption, originals
-from chronomig.adoption import Adoption, weigh
+from chronomig.adoption import Adoption, adoption_of
 from chronomig.authoring import Draft, SetDraft
-from chronomig.commands.makemigrations import shown
+from chronomig.commands.makemigrations import frozen, shown
 from chronomig.copying import reason_for_reference
 from chronomig.errors import DatabaseError, Refused
-from chronomig.history import django_applied
-from chronomig.loading import origins_in
 from chronomig.project import Database, Project
 from chronomig.writer import put_in_place
 
@@ -40,7 +38,7 @@ def run(
     going = [one for one in found if not one.stays]
     if not dry_run:
         ask_about_originals(going, yes=yes, interactive=interactive)
-        put_in_place([draft.entry for one in drafted for draft in one.drafts])
+        put_in_place([*(draft.entry for one in drafted for draft in one.drafts), *frozen(drafted)])
         for one in going:
             one.path.unlink()
     if json:
@@ -120,9 +118,7 @@ def databases_of(project: Project, drafted: Sequence[SetDraft]) -> Iterator[tupl
 
 def weighed(database: Database, one: SetDraft) -> tuple[Adoption, int]:
     """Return what a database would take over, and how many rows it has; raise DatabaseError."""
-    rows = django_applied(database.connection)
-    entries = [*one.set.timeline, *(draft.entry for draft in one.drafts)]
-    return weigh(origins_in(entries), rows), len(rows)
+    return adoption_of(database.connection, [*one.set.timeline, *(draft.entry for draft in one.drafts)])
 
 
 def as_json(project: Project, drafted: Sequence[SetDraft], found: Sequence[Original]) -> dict[str, object]:

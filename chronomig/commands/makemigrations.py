@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from django.db.migrations.questioner import MigrationQuestioner
@@ -12,7 +12,10 @@ from chronomig import output
 from chronomig.authoring import Choices, DraftKind, SetDraft, checked_name, draft_changes, draft_empty, draft_update
 from chronomig.detect import questioner
 from chronomig.errors import UsageError
+from chronomig.freezing import freeze
 from chronomig.project import MigrationSet, Project
+from chronomig.provenance import Standing
+from chronomig.timeline import Entry
 from chronomig.writer import put_in_place
 
 
@@ -64,7 +67,7 @@ def draft(project: Project, one: MigrationSet, choices: Choices, *, empty: bool,
 
 def write(drafted: Sequence[SetDraft]) -> None:
     """Put every file in place, or none; an updated file under a new name replaces the old one."""
-    put_in_place([draft.entry for one in drafted for draft in one.drafts])
+    put_in_place([*(draft.entry for one in drafted for draft in one.drafts), *frozen(drafted)])
     for one in drafted:
         for draft in one.drafts:
             newest = one.set.timeline.newest
@@ -72,14 +75,22 @@ def write(drafted: Sequence[SetDraft]) -> None:
                 newest.path.unlink()
 
 
+def frozen(drafted: Sequence[SetDraft]) -> Iterator[Entry]:
+    """Yield the files of records that the drafts change."""
+    for one in drafted:
+        if entry := freeze(one.set, ((draft.entry, draft.loaded) for draft in one.drafts)):
+            yield entry
+
+
 def say(drafted: Sequence[SetDraft], *, source: bool, scriptable: bool, quiet: bool) -> None:
     """Print each file with what it does; only the paths for a script."""
     if quiet and not source:
         return
     for one in drafted:
-        for name, diff in one.edited_upstream:
-            output.say(f"{name}: upstream changed this migration since it was vendored; it stays as it is.", err=True)
-            output.say(diff.rstrip(), err=True)
+        for noticed in one.noticed:
+            output.say(noticed.told, err=True)
+            if noticed.standing is Standing.EDITED_UPSTREAM:
+                output.say(noticed.diff.rstrip(), err=True)
         if not one.drafts:
             output.say(f"{one.set.name}: no changes", err=scriptable)
         for draft in one.drafts:
@@ -112,5 +123,5 @@ def as_json(one: SetDraft) -> dict[str, object]:
             }
             for draft in one.drafts
         ],
-        "edited_upstream": [{"name": name, "diff": diff} for name, diff in one.edited_upstream],
+        "noticed": [{"name": file.name, "standing": file.standing, "diff": file.diff} for file in one.noticed],
     }

@@ -83,7 +83,7 @@ def read(connection: BaseDatabaseWrapper, name: str) -> Table | None:
             return None
         key = connection.introspection.get_primary_key_columns(cursor, real) or ()
         relations = [
-            Relation(column, *reversed(target))
+            Relation(column, target[1], target[0])  # Django 6.1 adds what happens on delete
             for column, target in connection.introspection.get_relations(cursor, real).items()
         ]
     columns = {
