@@ -130,7 +130,7 @@ def rows(cursor, query):
     cursor.execute(query)
     return [list(map(str, row)) for row in cursor.fetchall()]
 with connection.cursor() as cursor:
-    names = sorted(set(connection.introspection.table_names(cursor)) - OUR_TABLES)
+    names = sorted(name for name in connection.introspection.table_names(cursor) if not name.startswith(OUR_TABLES))
     quote = connection.ops.quote_name
     result = {
         "counts": {name: rows(cursor, f"SELECT COUNT(*) FROM {quote(name)}") for name in names},

@@ -375,6 +375,17 @@ def test_renaming_the_parent_of_another_model_takes_its_children_along(tables: C
     assert state.apps.get_model("lib", "Writer").objects.get().poet.name == "Ann"
 
 
+def test_a_field_that_knows_its_name_takes_the_one_that_it_is_given() -> None:
+    field = models.TextField()
+    field.set_attributes_from_name("old")
+    state = ProjectState().after(
+        "a", migrations.CreateModel("M", [("id", models.AutoField(primary_key=True)), ("old", field)])
+    )
+    renamed = state.after("a", migrations.RenameField("m", "old", "new"))
+    assert [one.name for one in renamed.apps.get_model("a", "M")._meta.fields] == ["id", "new"]
+    assert renamed.apps.get_model("a", "M")._meta.get_field("new").column == "new"
+
+
 def test_code_run_backwards_sees_the_models_as_they_are_there(tables: Callable[..., ProjectState]) -> None:
     """Django hands out what it rendered earlier (RunPython.database_backwards)."""
     seen = []

@@ -92,6 +92,7 @@ class Cheaply(NamedTuple):
         made = self.field.__deepcopy__({})
         for name in computed_names(kind) & made.__dict__.keys():
             del made.__dict__[name]
+        made.name = None  # type: ignore[assignment]  # the class that it becomes part of says what it is called
         if made.auto_created:  # before all fields that were written (Field.__init__)
             made.creation_counter = Field.auto_creation_counter
             Field.auto_creation_counter -= 1
