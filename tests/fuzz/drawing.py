@@ -39,6 +39,10 @@ class NoWay(Exception):
     """What was drawn is not possible here."""
 
 
+TRIES = 100
+"""After so many draws that Django does not accept, the models are such that it will accept none."""
+
+
 class Draw:
     """Draws one history for one kind of database."""
 
@@ -55,7 +59,8 @@ class Draw:
 
     def history(self) -> History:
         with override_settings(AUTH_USER_MODEL=self.user):
-            written = tuple(self.migration() for _ in range(self.random.randint(3, self.size)))
+            drawn = [self.migration() for _ in range(self.random.randint(3, self.size))]
+        written = tuple(one for one in drawn if one.operations)
         return History(self.seed, written, self.random.randrange(len(written)), self.user)
 
     def migration(self) -> Written:
@@ -65,14 +70,15 @@ class Draw:
         return Written(self.app, tuple(operations), atomic=self.chance(0.85))
 
     def operations(self) -> list[str]:
-        """Draw what Django accepts at this point: an operation, or some that belong together."""
-        while True:
+        """Draw what Django accepts at this point: an operation, or some that belong together; none at a dead end."""
+        for _ in range(TRIES):
             try:
                 texts = self.random.choice(self.choices())()
                 self.state = self.after(texts)
             except Exception:  # whatever a field, a state or a registry raises: it is not valid here
                 continue
             return texts
+        return []
 
     def after(self, texts: list[str]) -> ProjectState:
         """Return the state after the operations, their models checked; raise what is wrong with them."""
