@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from importlib import import_module
 
-from asgiref.sync import async_to_sync
 from django.apps import AppConfig, apps
 from django.core.management.sql import emit_pre_migrate_signal
 from django.db import transaction
@@ -113,34 +112,40 @@ def send_post_migrate(
     """
     Send post_migrate to the receivers of every app.
 
-    Django's own two, which make content types and permissions and look at each model for them, run for the apps in
-    *changed* only: before all others, and in one transaction, where Django commits twice for each app.
+    Apps that are not in *changed* have their content types and permissions: Django's own two receivers, which would
+    look at each of their models, are left out for them. Where nobody but Django listens, all of it is one transaction,
+    while Django commits twice for each app; other receivers may count on being outside of one.
     """
     state.forget_rendered()  # all models may be rendered now: it would come on top
     told = {"verbosity": verbosity, "interactive": interactive, "using": alias, "stdout": sys.stderr}
     told |= {"apps": state.apps, "plan": plan}
-    own = permissions.receivers()
+    needless = permissions.receivers()
     with_models = [app for app in apps.get_app_configs() if app.models_module is not None]
-    with naming_receivers("post_migrate", "the migrations before it are applied and recorded"):
-        with transaction.atomic(alias):
-            for app in with_models:
-                if app.label in changed:
-                    send(post_migrate, app, told, own.__contains__)
+    together = transaction.atomic(alias) if all(map(only_django_listens, with_models)) else nullcontext()
+    with naming_receivers("post_migrate", "the migrations before it are applied and recorded"), together:
         for app in with_models:
             if verbosity >= 2:
                 sys.stderr.write(f"Running post-migrate handlers for application {app.label}\n")
-            send(post_migrate, app, told, lambda receiver: receiver not in own)
+            send(post_migrate, app, told, frozenset() if app.label in changed else needless)
 
 
-def send(signal: Signal, app: AppConfig, told: dict[str, object], wanted: Callable[[object], bool]) -> None:
-    """Send *signal* as Signal.send() does, to the receivers that are *wanted*."""
+def only_django_listens(app: AppConfig) -> bool:
+    """Whether all receivers of post_migrate for *app* are Django's own."""
+    receivers, asynchronous = post_migrate._live_receivers(app)
+    modules = (str(getattr(receiver, "__module__", "")) for receiver in (*receivers, *asynchronous))
+    return all(module.startswith("django.contrib.") for module in modules)
+
+
+def send(signal: Signal, app: AppConfig, told: dict[str, object], needless: Collection[object]) -> None:
+    """Send *signal* as Signal.send() does, but not to the receivers in *needless*."""
+    named = {"app_config": app, **told}
     receivers, asynchronous = signal._live_receivers(app)
+    if asynchronous or not needless:
+        signal.send(sender=app, **named)
+        return
     for receiver in receivers:
-        if wanted(receiver):
-            receiver(signal=signal, sender=app, app_config=app, **told)
-    for receiver in asynchronous:
-        if wanted(receiver):
-            async_to_sync(receiver)(signal=signal, sender=app, app_config=app, **told)
+        if receiver not in needless:
+            receiver(signal=signal, sender=app, **named)
 
 
 @contextmanager
