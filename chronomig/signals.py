@@ -113,8 +113,8 @@ def send_post_migrate(
     Send post_migrate to the receivers of every app.
 
     Apps that are not in *changed* have their content types and permissions: Django's own two receivers, which would
-    look at each of their models, are left out for them. Where nobody but Django listens, all is one transaction, while
-    Django commits twice for each app; other receivers may count on being outside of one.
+    look at each of their models, are left out for them. Where nobody but Django listens, all is one transaction
+    (Django commits twice for each app); other receivers may count on being outside of one.
     """
     state.forget_rendered()  # all models may be rendered now: it would come on top
     told = {"verbosity": verbosity, "interactive": interactive, "using": alias, "stdout": sys.stderr}
