@@ -37,9 +37,7 @@ def accept(
 
 
 def forget(
-    names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="Migrations, or the beginnings of their names.")
-    ],
+    names: Names,
     databases: Databases = None,
     yes: Yes = False,
     no_input: NoInput = False,

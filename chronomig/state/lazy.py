@@ -64,7 +64,7 @@ class LazyRelation:
 
     def __copy__(self) -> Any:
         # The copy belongs to another class, in a registry that may not know the target: SQLite's remade tables.
-        targets(self)
+        resolve(self)
         known = cast("ForeignObjectRel", self)  # by now perhaps of its plain class
         made: Any = object.__new__(getattr(self, "plain", type(self)))
         made.__dict__.update(known.__getstate__())
@@ -81,7 +81,7 @@ class LazyTarget:
         if relation is None:
             return self
         if self.name in relation.__dict__:
-            targets(relation)
+            resolve(relation)
             return relation.__dict__[self.name]
         raise AttributeError(self.name)
 
@@ -89,16 +89,15 @@ class LazyTarget:
         relation.__dict__[self.name] = value
 
 
-def targets(relation: Any) -> list[Any]:
-    """Return what *relation* leads to: the classes, names where they cannot be rendered now."""
+def resolve(relation: Any) -> None:
+    """Render what *relation* leads to, where that is possible now."""
     if isinstance(relation, LazyRelation):
         model = getattr(relation.field, "model", None)  # type: ignore[attr-defined]
-        resolve = getattr(model._meta.apps, "resolve", None) if model is not None else None
+        render = getattr(model._meta.apps, "resolve", None) if model is not None else None
         # Rendering a target may read, and so resolve, this very relation.
-        if resolve is not None and resolve(model, relation) and isinstance(relation, LazyRelation):
+        if render is not None and render(model, relation) and isinstance(relation, LazyRelation):
             kind: Any = relation.plain
             relation.__class__ = kind
-    return known_targets(relation)
 
 
 def known_targets(relation: Any) -> list[Any]:

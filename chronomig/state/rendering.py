@@ -1,8 +1,8 @@
 """
 Model states -> classes, one by one.
 
-What a class refers to, and what refers to it, is rendered when it is read. No class is shared between registries; a
-registry for schema editors may refer to classes of their own, see :mod:`~chronomig.state.lending`.
+What a class refers to, and what refers to it, is rendered when it is read. No class is in two registries;
+those for schema editors also refer to classes that they share, see :mod:`~chronomig.state.lending`.
 """
 
 from __future__ import annotations
