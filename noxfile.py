@@ -17,7 +17,20 @@ MATRIX = [
 ]
 OF_DJANGOS_TESTS = ["docutils", "jinja2", "pillow", "pyyaml", "tblib"]
 """Without them, some of Django's tests are skipped."""
+CELERY_BEAT = "django-celery-beat>=2.9"
+"""Not in the extra: it refuses to be installed beside Django 6.1."""
 MINIMUMS = ["django==5.2", "pydantic==2.10", "typer==0.26.0", "gitpython==3.2.1"]
+
+
+FAULTS = [
+    ["--faults", "0"],
+    ["--faults", "1000"],
+    ["--faults", "200", "--mode", "stash"],
+    ["--faults", "200", "--mode", "collapse"],
+    ["--faults", "200", "--mode", "switch"],
+    ["--faults", "200", "--crash"],
+]
+"""What the session of that name injects on each database, without arguments."""
 
 
 @nox.session
@@ -40,17 +53,25 @@ def databases(session: nox.Session, database: str) -> None:
 def commuting(session: nox.Session) -> None:
     """Try thousands of random pairs and triples that the analysis of effects calls commuting, both ways round."""
     session.install("-e", ".[test]")
-    session.run(
-        "pytest", "-n", "auto", "--db", "sqlite,postgresql", "tests/test_effects.py", *session.posargs,
-        env={"CHRONOMIG_TEST_COMMUTING": "100"},
-    )  # fmt: skip
+    session.run("python", "-m", "tests.commuting", *session.posargs)
 
 
 @nox.session
-def packages(session: nox.Session) -> None:
+@nox.parametrize("python,django", [("3.12", "5.2"), ("3.12", "6.0"), ("3.12", "6.1")])
+def packages(session: nox.Session, django: str) -> None:
     """Adopt packages with real histories, side by side with Django's own migrate; arguments go to pytest."""
-    session.install("-e", ".[packages]", "django~=5.2.0")
+    beat = [] if django == "6.1" else [CELERY_BEAT]
+    session.install("-e", ".[packages]", *beat, f"django~={django}.0")
     session.run("pytest", "-n", "auto", "tests/test_packages.py", *session.posargs)
+
+
+@nox.session
+def upgrades(session: nox.Session) -> None:
+    """Upgrade packages from an old release to the newest, remove and uninstall them; arguments go to pytest."""
+    session.install("-e", ".[packages]", CELERY_BEAT, "pip", "django~=5.2.0")
+    session.run(
+        "pytest", "-n", "auto", "tests/test_upgrades.py", *session.posargs, env={"CHRONOMIG_TEST_UPGRADES": "all"}
+    )
 
 
 @nox.session
@@ -110,12 +131,27 @@ def bench(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("database", ["sqlite", "postgresql", "mariadb"])
 def faults(session: nox.Session, database: str) -> None:
-    """Kill a migrate a thousand times and print what survived and what was lost; arguments go to the driver."""
+    """Kill at every point and at random, and print what survived and what was lost; arguments go to the driver."""
     session.install("-e", ".[test]")
-    session.run(
-        "python", "-m", "tests.faults", "--database", database, "--faults", "1000", "--seconds", "10800",
-        *session.posargs,
-    )  # fmt: skip
+    session.run("pytest", "--db", database, "tests/test_many.py", env={"CHRONOMIG_TEST_PROCESSES": "32"})
+    for arguments in [session.posargs] if session.posargs else FAULTS:
+        if database != "sqlite" or "--crash" not in arguments:
+            session.run("python", "-m", "tests.faults", "--database", database, *arguments)
+
+
+@nox.session
+def badinput(session: nox.Session) -> None:
+    """Give chronomig thousands of bad inputs, drawn at random; arguments go to the driver."""
+    session.install("-e", ".[test]")
+    seed = [] if "--seed" in session.posargs else ["--seed", str(int(time.time()))]
+    session.run("python", "-m", "tests.badinput", "--cases", "5000", "--seconds", "1800", *seed, *session.posargs)
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Look the dependencies up among known vulnerabilities; fails, by name, where the service cannot be reached."""
+    session.install("-e", ".[example]", "pip-audit>=2.9")
+    session.run("python", "-m", "tests.audit", *session.posargs)
 
 
 @nox.session

@@ -13,7 +13,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,13 +21,13 @@ import django
 
 from benchmarks.contenders import Contender, fastmig
 from benchmarks.databases import VENDORS, Store, stores
+from benchmarks.docs import write_docs
 from benchmarks.generated import Generated
 from benchmarks.measuring import Choices, Course
-from benchmarks.plots import write_plots
-from benchmarks.report import report, seconds, title
-from benchmarks.results import CHRONOMIG, STOCK, Row, load, save
+from benchmarks.report import in_one_line, report, seconds, title
+from benchmarks.results import CHRONOMIG, STOCK, Row, load, save, together
 from benchmarks.sizes import DEFAULT, FULL, QUICK, Scale
-from benchmarks.workloads import MAKERS
+from benchmarks.workloads import MAKERS, Workload
 
 
 def arguments() -> argparse.Namespace:
@@ -44,13 +44,19 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--databases", help=f"some of {','.join(VENDORS)}; a PostgreSQL is found as the tests find it"
     )
+    parser.add_argument("--sizes", help="only these: numbers of tables for hub, of migrations for the others")
     parser.add_argument("--rounds", type=int, help="how many counted runs of each command")
     parser.add_argument("--limit", type=float, help="seconds that one command may take")
+    parser.add_argument(
+        "--enough", type=float, metavar="SECONDS", help="who took so long in a task sits out its other rounds"
+    )
     parser.add_argument("--without-stock", action="store_true", help="leave stock Django out")
     parser.add_argument("--fastmig", action="store_true", help="install django-fastmig into a temporary folder")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured")
-    parser.add_argument("--plots", type=Path, metavar="DIR", help="write plots as SVG")
-    parser.add_argument("--from", dest="source", type=Path, metavar="FILE", help="measure nothing: show such a FILE")
+    parser.add_argument("--docs", type=Path, metavar="DIR", help="write the tables as results.txt, and plots as SVG")
+    parser.add_argument(
+        "--from", dest="sources", type=Path, nargs="+", metavar="FILE", help="measure nothing: show such FILEs as one"
+    )
     chosen = parser.parse_args()
     for given, known in ((chosen.only, [*MAKERS]), (chosen.databases, VENDORS)):
         if unknown := set(filter(None, (given or "").split(","))) - set(known):
@@ -61,16 +67,13 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that databases and folders are removed
     chosen = arguments()
-    if chosen.source:
-        about, rows = load(chosen.source)
-    else:
-        about, rows = measure(chosen)
-    print(f"\n{', '.join(f'{key} {value}' for key, value in about.items())}\n\n{report(rows)}")
+    about, rows = together([load(one) for one in chosen.sources]) if chosen.sources else measure(chosen)
+    print(f"\n{in_one_line(about)}\n\n{report(rows)}")
     if chosen.json:
         save(chosen.json, about, rows)
-    if chosen.plots:
-        for path in write_plots(chosen.plots, rows):
-            print(f"wrote {path}", file=sys.stderr)
+    if chosen.docs:
+        for path in write_docs(chosen.docs, about, rows):
+            tell(f"wrote {path}")
 
 
 def measure(chosen: argparse.Namespace) -> tuple[dict[str, str], list[Row]]:
@@ -79,13 +82,17 @@ def measure(chosen: argparse.Namespace) -> tuple[dict[str, str], list[Row]]:
     folder = Path(tempfile.mkdtemp(prefix="chronomig-bench-"))
     began = time.perf_counter()
     try:
-        choices = Choices(contenders(chosen, folder), chosen.rounds or scale.rounds, chosen.limit or scale.limit)
+        limit = chosen.limit or scale.limit
+        choices = Choices(
+            contenders(chosen, folder), chosen.rounds or scale.rounds, limit, chosen.enough or limit / 2
+        )
         vendors = chosen.databases.split(",") if chosen.databases else list(scale.databases)
         with stores(vendors, folder) as (found, missing):
             for sentence in missing:
                 tell(sentence)
             only = chosen.only.split(",") if chosen.only else []
-            rows = list(measured(folder, scale, only, found, choices))
+            sizes = {int(size) for size in chosen.sizes.split(",")} if chosen.sizes else set()
+            rows = list(measured(folder, scale.make(only, sizes), found, choices))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return about(choices, time.perf_counter() - began), rows
@@ -98,8 +105,8 @@ def contenders(chosen: argparse.Namespace, folder: Path) -> list[Contender]:
     return [*found, fastmig(folder / "fastmig")] if chosen.fastmig else found
 
 
-def measured(folder: Path, scale: Scale, only: list[str], found: list[Store], choices: Choices) -> Iterator[Row]:
-    for workload in scale.make(only):
+def measured(folder: Path, workloads: Iterable[Workload], found: list[Store], choices: Choices) -> Iterator[Row]:
+    for workload in workloads:
         tell(str(workload))
         generated = Generated(folder / workload.folder, workload)
         for store in found:

@@ -11,7 +11,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.databases import Server, Url, connect_postgres, find_postgres
+from tests.databases import Url, connect_postgres, find_postgres
+from tests.servers import Server
 
 VENDORS = ("sqlite", "postgresql")
 

@@ -34,7 +34,7 @@ class Line:
         return self.start + self.slope * x
 
     def __str__(self) -> str:
-        return f"= {self.start:.2f} s {'+' if self.slope >= 0 else '-'} {abs(self.slope) * 1000:.2f} s per thousand"
+        return f"= {round(self.start, 2) + 0:.2f} s {'+' if self.slope >= 0 else '-'} {abs(self.slope) * 1000:.2f} s per thousand"
 
 
 def fit_power(points: Sequence[Point]) -> Power | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.fits import Point, fit_line, fit_power
 from benchmarks.report import NAMES, VENDOR_NAMES
-from benchmarks.results import BARE, CHRONOMIG, CONTENDERS, FASTMIG, STOCK, Row, pairs_by_size
+from benchmarks.results import BARE, CHRONOMIG, CONTENDERS, FASTMIG, OWN, STOCK, Row, pairs_by_size
 from benchmarks.svg import Series, plot
 from benchmarks.workloads import Task
 
@@ -75,8 +75,8 @@ def series(rows: Sequence[Row], value: Value, *, power: bool) -> list[Series]:
     """Return the points of every contender, with a fit; nothing where no contender has two sizes."""
     found = []
     for name in CONTENDERS:
-        if power and name == BARE:
-            continue  # it is what the others are compared with
+        if name == OWN or (power and name == BARE):
+            continue  # they are what the others are compared with
         points: list[Point] = [(row.size, cost) for row in rows if (cost := value(row, name)) is not None]
         if points:
             fit = fit_power(points) if power else fit_line(points)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from benchmarks.fits import fit_power
-from benchmarks.results import BARE, CHRONOMIG, CONTENDERS, FASTMIG, STOCK, Cell, Row, pairs_by_size
+from benchmarks.results import BARE, CHRONOMIG, CONTENDERS, FASTMIG, OWN, STOCK, Cell, Row, pairs_by_size
 from benchmarks.workloads import Task
 
-NAMES = {STOCK: "stock Django", CHRONOMIG: "chronomig", BARE: "bare SQL", FASTMIG: "django-fastmig"}
+NAMES = {
+    STOCK: "stock Django",
+    CHRONOMIG: "chronomig",
+    BARE: "bare SQL",
+    OWN: "chronomig's own SQL",
+    FASTMIG: "django-fastmig",
+}
 VENDOR_NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 NO_FIGURE = "–"
 
@@ -23,6 +29,10 @@ def report(rows: Sequence[Row]) -> str:
         parts += [table for table in (operations_table(mine, who), turns_table(mine, who)) if table]
         parts += list(notes(mine))
     return "\n\n".join(parts)
+
+
+def in_one_line(about: Mapping[str, str]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in about.items())
 
 
 def seconds_table(rows: Sequence[Row], who: Sequence[str]) -> str:
@@ -41,8 +51,8 @@ def seconds_table(rows: Sequence[Row], who: Sequence[str]) -> str:
 
 
 def operations_table(rows: Sequence[Row], who: Sequence[str]) -> str:
-    """Return milliseconds beyond the bare SQL per operation: of the process, and of each further operation."""
-    able = [name for name in who if name != BARE]
+    """Return milliseconds beyond the SQL per operation: of the process, and of each further operation."""
+    able = [name for name in who if name not in (BARE, OWN)]
     body = [
         [title(row), *(number(milliseconds(row.per_operation(name)), 1) for name in able)]
         for row in rows
@@ -61,7 +71,7 @@ def operations_table(rows: Sequence[Row], who: Sequence[str]) -> str:
         lambda row, name: row.marginal(fewest[row.size], name),
         able,
     )
-    head = ["milliseconds beyond the bare SQL", *(NAMES[name] for name in able)]
+    head = ["milliseconds beyond the SQL", *(NAMES[name] for name in able)]
     return "Cost of an operation\n\n" + table(head, body) if body else ""
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-STOCK, CHRONOMIG, BARE, FASTMIG = "stock", "chronomig", "bare", "fastmig"
-CONTENDERS = (STOCK, CHRONOMIG, BARE, FASTMIG)
+STOCK, CHRONOMIG, BARE, OWN, FASTMIG = "stock", "chronomig", "bare", "own", "fastmig"
+CONTENDERS = (STOCK, CHRONOMIG, BARE, OWN, FASTMIG)
 SCHEMA = 1
 
 
@@ -53,8 +53,9 @@ class Row:
         return median(pairs) if pairs else None
 
     def beyond_sql(self, name: str) -> float | None:
-        """Return the seconds that a contender takes beyond the bare SQL."""
-        one, two = self.cell(name).seconds, self.cell(BARE).seconds
+        """Return the seconds that a contender takes beyond the bare SQL; chronomig beyond its own, which is another."""
+        floor = OWN if name == CHRONOMIG and self.cell(OWN).seconds else BARE
+        one, two = self.cell(name).seconds, self.cell(floor).seconds
         pairs = [one[number] - two[number] for number in one.keys() & two.keys()]
         return median(pairs) if pairs else None
 
@@ -89,6 +90,16 @@ def load(path: Path) -> tuple[dict[str, Any], list[Row]]:
     """Return what :func:`save` wrote."""
     content = json.loads(path.read_text(encoding="utf-8"))
     return content["about"], [row_from(one) for one in content["rows"]]
+
+
+def together(results: Sequence[tuple[Mapping[str, str], list[Row]]]) -> tuple[dict[str, str], list[Row]]:
+    """Return several results as one; where two measured the same, the later one counts."""
+    keys = dict.fromkeys(key for about, _ in results for key in about)
+    found = {key: dict.fromkeys(about[key] for about, _ in results if key in about) for key in keys}
+    rows = {
+        (row.workload, row.size, row.operations, row.database, row.task): row for _, many in results for row in many
+    }
+    return {key: " / ".join(values) for key, values in found.items()}, list(rows.values())
 
 
 def row_from(one: Mapping[str, Any]) -> Row:

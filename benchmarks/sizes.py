@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.workloads import MAKERS, Workload
@@ -21,11 +21,17 @@ class Scale:
     """Seconds that one process may take."""
     databases: tuple[str, ...]
 
-    def make(self, only: Sequence[str]) -> Iterator[Workload]:
-        """Yield the workloads, those named in *only* or all; each is made when it is its turn."""
+    def make(self, only: Sequence[str] = (), sizes: Collection[int] = ()) -> Iterator[Workload]:
+        """Yield the workloads, those of *only* and *sizes* or all; each is made when it is its turn."""
         for name in only or self.workloads:
             for arguments in self.workloads[name]:
-                yield MAKERS[name](**arguments)
+                if not sizes or size_of(arguments) in sizes:
+                    yield MAKERS[name](**arguments)
+
+
+def size_of(arguments: Mapping[str, int]) -> int:
+    """Return the number that grows."""
+    return arguments["tables"] if "tables" in arguments else arguments["migrations"]
 
 
 def hubs(*sizes: int) -> list[Mapping[str, int]]:

@@ -9,8 +9,8 @@ from html import escape
 
 from benchmarks.fits import Line, Point, Power
 
-WIDTH, HEIGHT = 720, 420
-LEFT, RIGHT, TOP, BOTTOM = 72, 24, 44, 56
+WIDTH, HEIGHT = 720, 460
+LEFT, RIGHT, TOP, BOTTOM = 72, 24, 84, 56
 STYLE = "font-family='sans-serif' font-size='12' fill='#222'"
 
 
@@ -79,7 +79,9 @@ def plot(title: str, x_label: str, y_label: str, series: Sequence[Series], *, lo
         text(18, HEIGHT / 2, y_label, "middle", f"transform='rotate(-90 18 {HEIGHT / 2:g})'"),
     ]
     for number, one in enumerate(drawn):
-        lines += [*draw(one, x, y), *legend(one, number)]
+        lines += legend(one, number)
+    for one in reversed(drawn):  # the first on top
+        lines += draw(one, x, y)
     return "\n".join([*lines, "</svg>", ""])
 
 
@@ -110,9 +112,10 @@ def draw(one: Series, x: Axis, y: Axis) -> Iterator[str]:
 
 
 def legend(one: Series, number: int) -> Iterator[str]:
-    top = TOP + 14 + 18 * number
-    yield f"<rect x='{LEFT + 12}' y='{top - 9}' width='10' height='10' fill='{one.colour}'/>"
-    yield text(LEFT + 28, top, f"{one.name} {one.fit or ''}".strip())
+    """Yield one entry, above the plot, in two columns."""
+    left, top = LEFT + (WIDTH - LEFT - RIGHT) // 2 * (number % 2), 48 + 18 * (number // 2)
+    yield f"<rect x='{left}' y='{top - 9}' width='10' height='10' fill='{one.colour}'/>"
+    yield text(left + 16, top, f"{one.name} {one.fit or ''}".strip())
 
 
 def line(begin: Point, end: Point, colour: str, more: str = "") -> str:

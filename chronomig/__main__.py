@@ -10,11 +10,19 @@ import sys
 def main() -> None:
     """Run the command line. Collecting garbage while modules are imported only costs time; see shell.project()."""
     gc.disable()
+    open_what_is_closed()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     from chronomig.cli import app
     from chronomig.handling import handle_errors
 
     sys.exit(handle_errors(app))
+
+
+def open_what_is_closed() -> None:
+    """Let closed streams lead nowhere: what is opened next would get their place, and what others print."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123  for all that runs
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig.errors import Refused
-from chronomig.history import django_applied
-from chronomig.loading import Key, Loaded, Origin, key_of, keys_in, origins_in, place_in_graph, tables_in
+from chronomig.loading import Loaded, place_in_graph
+from chronomig.origins import Key, Origin, key_of, keys_in, origins_in, tables_in
+from chronomig.recorder import django_applied
 from chronomig.timeline import Entry, Timeline
 
 

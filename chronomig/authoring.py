@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import groupby
 
 from django.apps import apps
 from django.db.migrations.operations import DeleteModel
@@ -26,12 +27,15 @@ from chronomig.copying import Template, vendor
 from chronomig.detect import detect, key_of, members_of, optimized, referred_to, wanted_state
 from chronomig.errors import Refused, UsageError
 from chronomig.folding import fold
-from chronomig.loading import Labelled, Loaded, read_origin
+from chronomig.loading import Labelled, Loaded
 from chronomig.operations import DeleteContentTypes
-from chronomig.plan import Record
+from chronomig.origins import read_origin
+from chronomig.placing import can_keep_its_place, lacks
 from chronomig.project import MigrationSet, Project
 from chronomig.provenance import FINDINGS, Provenance, provenance
+from chronomig.record import Record
 from chronomig.state import ProjectState
+from chronomig.templates import OwnTemplate, apps_with_templates, folder_of, new_templates, templates_of
 from chronomig.timeline import Entry, format_stamp, next_stamp, parse_stamp
 from chronomig.vendor import Templates
 from chronomig.writer import HEADER_PATTERN, clean_slug, format_text, render, slug_for
@@ -69,12 +73,20 @@ class SetDraft:
     drafts: list[Draft] = field(default_factory=list)
     noticed: list[Provenance] = field(default_factory=list)
     """Vendored files that differ from what is installed."""
+    templates: list[Entry] = field(default_factory=list)
+    """Files for the apps that are developed here for others; the drafts hold them as vendored."""
 
     def stamp(self) -> str:
         """Return the next stamp: consecutive seconds within one run."""
-        if self.drafts:
-            return format_stamp(parse_stamp(self.drafts[-1].entry.stamp) + timedelta(seconds=1))
+        newest = max([draft.entry.stamp for draft in self.drafts], default="")
+        if newest > (self.newest or ""):
+            return format_stamp(parse_stamp(newest) + timedelta(seconds=1))
         return next_stamp(self.newest, datetime.now(UTC))
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        """Every file that the set would have, by name."""
+        return {**self.set.timeline.by_name, **{draft.entry.name: draft.entry for draft in self.drafts}}
 
     def add(self, kind: DraftKind, entry: Entry) -> None:
         """Load *entry*, so that a file that cannot be loaded is never written, and fold it."""
@@ -104,17 +116,21 @@ def draft_changes(project: Project, migration_set: MigrationSet, choices: Choice
     """Draft what reusable apps bring and what changed in the models; raise Refused, LoadError."""
     refuse_own_migrations(project)
     found = begin(migration_set)
-    templates = Templates(migration_set, project.own_apps())
+    ours = apps_with_templates(project, migration_set)
+    templates = Templates(migration_set, project.own_apps() | ours)
     found.noticed = [one for one in provenance(templates) if one.standing in FINDINGS]
     members = members_of(migration_set, templates.apps)
-    new = templates.new() if choices.vendor else []
-    later = templates.needs_detected(new)
-    add_vendored(found, [template for template in new if template not in later])
-    if later:
-        ready = without(members, {template.key[0] for template in later}, found.state)
-        add_detected(project, found, ready, choices)
-        add_vendored(found, later)
-    left_out = {template.key[0] for template in templates.new()} if not choices.vendor else set()
+    new, new_ours = templates.new(), new_templates(project, migration_set, ours)
+    left_out = {one.key[0] for one in new} | {one.app for one in new_ours} if not choices.vendor else set()
+    if choices.vendor:
+        later = templates.needs_detected(new)
+        add_vendored(found, [template for template in new if template not in later])
+        waiting = add_templates(found, new_ours)
+        if later or waiting:
+            labels = {one.key[0] for one in later} | {one.app for one in waiting}
+            add_detected(project, found, without(members, labels, found.state), choices)
+            add_vendored(found, later)
+            refuse_waiting(found, add_templates(found, waiting))
     wanted = without(members, left_out, found.state) if left_out else wanted_state(members)
     add_detected(project, found, wanted, choices)
     return found
@@ -140,14 +156,61 @@ def add_vendored(found: SetDraft, templates: Sequence[Template]) -> None:
         found.add(DraftKind.VENDORED, vendor(template, found.stamp(), found.set.directory))
 
 
+def add_templates(found: SetDraft, templates: Sequence[OwnTemplate]) -> list[OwnTemplate]:
+    """Add templates in chronomig's own format, under their stamps where these can stay; return what has to wait."""
+    waiting: list[OwnTemplate] = []
+    for template in templates:
+        entry = template.vendored(template.entry.stamp, found.set.directory)
+        loaded = found.set.loader.load(entry)
+        if template.app in {one.app for one in waiting} or lacks(found.state, loaded):
+            waiting.append(template)
+            continue
+        if not can_keep_its_place(found.set, found.entries, entry):
+            entry = template.vendored(found.stamp(), found.set.directory)
+        found.add(DraftKind.VENDORED, entry)
+    return waiting
+
+
+def refuse_waiting(found: SetDraft, waiting: Sequence[OwnTemplate]) -> None:
+    """Raise Refused for templates that need what nothing brings."""
+    if waiting:
+        first = waiting[0]
+        loaded = found.set.loader.load(first.vendored(first.entry.stamp, found.set.directory))
+        raise Refused(
+            f"The template {' '.join(first.key)} does not fit into the set {found.set.name!r}; nothing was written.",
+            cause=f"It needs what is not there: {lacks(found.state, loaded)}.",
+            next_step="Install the app that it builds on, or the version of it that has what is needed.",
+        )
+
+
 def add_detected(project: Project, found: SetDraft, wanted: DjangoProjectState, choices: Choices) -> None:
     operations = detect(found.state, wanted, choices.asking)
     operations += deleted_content_types(found.state, operations)
-    if operations:
-        entries = (*found.set.timeline, *(draft.entry for draft in found.drafts))
-        first = all(read_origin(entry) is not None for entry in entries)
-        slug = choices.name or slug_for(operations, first=first)
-        found.add(DraftKind.DETECTED, written(project, found, slug, operations, header=choices.header))
+    for label, part in groupby(operations, lambda one: one[0] if one[0] in project.config.template_apps else ""):
+        if label:
+            add_new_template(project, found, label, list(part), choices)
+        else:
+            add_own(project, found, list(part), choices)
+
+
+def add_own(project: Project, found: SetDraft, operations: Sequence[Labelled], choices: Choices) -> None:
+    first = all(read_origin(entry) is not None for entry in found.entries.values())
+    slug = choices.name or slug_for(operations, first=first)
+    found.add(DraftKind.DETECTED, written(project, found, slug, operations, header=choices.header))
+
+
+def add_new_template(
+    project: Project, found: SetDraft, label: str, operations: Sequence[Labelled], choices: Choices
+) -> None:
+    """Draft a template for an app that is developed here for others, and the file that this project has of it."""
+    folder = found.set.name if len(project.sets) > 1 else ""
+    first = not any(one.folder == folder for one in templates_of(label))
+    slug = choices.name or slug_for(operations, first=first)
+    path = folder_of(label) / folder / f"{found.stamp()}_{slug}.py"
+    text = format_text(render(operations, header=choices.header), path, project.root)
+    template = OwnTemplate(label, folder, Entry(path.stem, path, text.encode()))
+    found.templates.append(template.entry)
+    found.add(DraftKind.VENDORED, template.vendored(template.entry.stamp, found.set.directory))
 
 
 def deleted_content_types(head: ProjectState, operations: Sequence[Labelled]) -> Iterator[Labelled]:

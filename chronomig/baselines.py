@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from chronomig.errors import LoadError, Refused
-from chronomig.plan import Applied, Record
+from chronomig.record import Applied, Record
 from chronomig.timeline import Entry, Timeline
 
 Key = tuple[str, str]

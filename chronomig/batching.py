@@ -17,7 +17,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ModelState
 from django.db.models import CompositePrimaryKey, Field, ForeignKey
 
-from chronomig.plan import Direction
+from chronomig.record import Direction
 from chronomig.state import ProjectState, run_backwards, run_forwards
 
 FIELD_OPERATIONS = (AddField, RemoveField, AlterField)

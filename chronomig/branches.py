@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from chronomig.errors import GitError, UsageError
-from chronomig.plan import Clash, Direction
+from chronomig.gitrepo import blob_id
+from chronomig.plan import Clash
 from chronomig.project import MigrationSet
+from chronomig.record import Direction
 from chronomig.timeline import Timeline
 from chronomig.trees import Trees
 
@@ -82,8 +84,9 @@ class Branch:
         return tuple(name for name in self.base.names if name in self.files.by_name and self._is_edited(name))
 
     def _is_edited(self, name: str) -> bool:
-        before = {one.by_name[name].sha256 for one in (self.base, self.fork) if name in one.by_name}
-        return self.files.by_name[name].sha256 not in before
+        """Git's name of the bytes spares reading them from the base."""
+        before = {one.by_name[name].blob for one in (self.base, self.fork) if name in one.by_name}
+        return blob_id(self.files.by_name[name].source, self.set.trees.repository.head.hashing) not in before
 
     @cached_property
     def gone(self) -> tuple[str, ...]:

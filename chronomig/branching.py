@@ -11,7 +11,9 @@ from chronomig.options import AllowDataLoss, AllowDataLossIn, NoInput, NoStash, 
 from chronomig.shell import done, project
 
 app = typer.Typer()
-hooks = typer.Typer(no_args_is_help=True, help="Let git say when the databases and the tree differ.")
+hooks = typer.Typer(
+    no_args_is_help=True, help="Let git say when the databases and the tree differ, and ask what to do."
+)
 app.add_typer(hooks, name="hooks")
 
 
@@ -85,7 +87,7 @@ def status(settings: Settings = None) -> None:
 
 @hooks.command()
 def run(settings: Settings = None) -> None:
-    """Say how the databases differ from the tree; what the hooks call."""
+    """Say how the databases differ from the tree, offer to mend it on a terminal; what the hooks call."""
     from chronomig.commands import hooks as command
 
     done(command.run(project(settings)))

@@ -12,9 +12,9 @@ from django.db.migrations.loader import MigrationLoader
 
 from chronomig.baselines import baselines_in
 from chronomig.errors import ChronomigError, ConfigError, TimelineError
-from chronomig.loading import Key, key_of, origins_in
 from chronomig.opening import current_project
-from chronomig.project import Project
+from chronomig.origins import Key, key_of, origins_in
+from chronomig.project import MigrationSet, Project
 
 
 def check_configuration(app_configs: object, **kwargs: Any) -> list[checks.CheckMessage]:
@@ -79,13 +79,16 @@ def own_migration_modules(project: Project) -> Iterator[tuple[str, str]]:
 
 def adopted_keys(project: Project) -> set[Key]:
     """Return (app label, upstream name) of all that a timeline holds, or that a squash in it stands for."""
+    return {key for one in project.sets.values() if one.directory.is_dir() for key in adopted_in(one)}
+
+
+def adopted_in(migration_set: MigrationSet) -> set[Key]:
+    """Return (app label, upstream name) of all that the timeline of one set holds."""
     found: set[Key] = set()
-    for one in project.sets.values():
-        if one.directory.is_dir():
-            for origin in origins_in(one.timeline).values():
-                found |= {origin.key, *origin.replaced, *map(key_of, origin.squashes)}
-            for baseline in baselines_in(one.timeline).values():
-                found |= baseline.keys
+    for origin in origins_in(migration_set.timeline).values():
+        found |= {origin.key, *origin.replaced, *map(key_of, origin.squashes)}
+    for baseline in baselines_in(migration_set.timeline).values():
+        found |= baseline.keys
     return found
 
 

@@ -8,35 +8,31 @@ from typing import Annotated
 import typer
 
 from chronomig import branching
-from chronomig.config import CheckFormat, StashAction
+from chronomig.config import StashAction
 from chronomig.corrections import accept, forget, mark
-from chronomig.moving import adopt, freeze, vendor
+from chronomig.moving import adopt, eject, freeze, vendor
 from chronomig.options import (
     AllowDataLoss,
     AllowDataLossIn,
-    Base,
     Before,
     CheckOnly,
     Collapsing,
     Databases,
-    Drifting,
     DryRun,
-    Format,
     GhostPolicy,
     Json,
     LockRetries,
     LockTimeout,
     MoveNothing,
     NoInput,
-    NoStash,
     NoVendor,
     OneSet,
     OrderPolicy,
-    Prove,
     Sets,
     Settings,
     SquashTo,
     SquashYes,
+    Stashing,
     StatementTimeout,
     Steps,
     To,
@@ -45,6 +41,7 @@ from chronomig.options import (
     Version,
     Wait,
 )
+from chronomig.reviewing import check, prove, restamp
 from chronomig.shell import done, project
 
 app = typer.Typer(
@@ -57,7 +54,7 @@ app = typer.Typer(
 )
 
 
-for command_function in (adopt, freeze, vendor):
+for command_function in (adopt, eject, freeze, vendor):
     app.command()(command_function)
 
 
@@ -127,7 +124,7 @@ def migrate(
     allow_data_loss: AllowDataLoss = False,
     allow_data_loss_in: AllowDataLossIn = None,
     order: OrderPolicy = None,
-    no_stash: NoStash = False,
+    stash: Stashing = None,
     ghosts: GhostPolicy = None,
     wait: Wait = None,
     lock_timeout: LockTimeout = None,
@@ -156,7 +153,7 @@ def migrate(
             allow_data_loss=allow_data_loss,
             allow_data_loss_in=allow_data_loss_in or [],
             order=order,
-            stash=not no_stash,
+            stash=stash,
             ghosts=ghosts,
             wait_seconds=wait,
             limits=command.Limits(lock_timeout, statement_timeout, lock_retries),
@@ -203,64 +200,8 @@ def status(databases: Databases = None, settings: Settings = None, json: Json = 
     done(command.run(project(settings), databases=databases or [], json=json))
 
 
-@app.command()
-def check(
-    base: Base = None,
-    sets: Sets = None,
-    drifting: Drifting = None,
-    prove_: Prove = False,
-    format: Format = CheckFormat.TEXT,
-    settings: Settings = None,
-    json: Json = False,
-) -> None:
-    """Find what should not be merged: clashes with the base, edited files, missing migrations; exit with 3."""
-    from chronomig.commands import check as command
-
-    done(
-        command.run(
-            project(settings),
-            base=base,
-            sets=sets or [],
-            databases=drifting or [],
-            prove=prove_,
-            format=format,
-            json=json,
-        )
-    )
-
-
-@app.command()
-def restamp(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="By default all that only this branch has.")
-    ] = None,
-    base: Base = None,
-    sets: Sets = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be renamed.")] = False,
-    settings: Settings = None,
-    json: Json = False,
-) -> None:
-    """Give migrations newer stamps, behind those of the base; refuse what a database or the base has."""
-    from chronomig.commands import restamp as command
-
-    done(command.run(project(settings), names=names or [], base=base, sets=sets or [], dry_run=dry_run, json=json))
-
-
-@app.command()
-def prove(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="By default what only this branch has, or the newest file."),
-    ] = None,
-    base: Base = None,
-    sets: Sets = None,
-    settings: Settings = None,
-    json: Json = False,
-) -> None:
-    """Apply, undo and apply migrations again on a scratch database with rows; exit with 3 when something is lost."""
-    from chronomig.commands import prove as command
-
-    done(command.run(project(settings), names=names or [], base=base, sets=sets or [], json=json))
+for look in (check, restamp, prove):
+    app.command()(look)
 
 
 @app.command()

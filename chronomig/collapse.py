@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
+from functools import cached_property
 from itertools import groupby
 
 from django.db import transaction
@@ -22,16 +23,21 @@ from django.db.migrations import operations as ops
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.writer import OperationWriter
 
-from chronomig.batching import Move, groups
+from chronomig.batching import Move
+from chronomig.editing import schema_editor
 from chronomig.errors import ChronomigError, ExecutionError, Refused
-from chronomig.executor import Executor, Failed, Result, described, event_of, in_short, in_words
-from chronomig.history import TABLE, Event, Kind, record_in_step
-from chronomig.plan import Direction
+from chronomig.events import Event, Kind
+from chronomig.executor import Executor, described, event_of
+from chronomig.history import TABLE
 from chronomig.preparing import Prepared
+from chronomig.record import Direction
+from chronomig.recorder import record_in_step
 from chronomig.reduction import Change, Reduction
-from chronomig.remaking import batches, can_remake, run_deferred
+from chronomig.remaking import run_deferred
+from chronomig.results import Failed, Result, in_short, in_words
 from chronomig.stash import TABLE as STASH
 from chronomig.state import is_opaque
+from chronomig.together import batches, grouped
 
 TABLES_IN_ONE_TRANSACTION = 250
 """PostgreSQL locks whatever a transaction makes, and has room for about 6400 locks by default."""
@@ -133,7 +139,7 @@ def run_together(
             return run.move()
     except ChronomigError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if run.stepwise:
             executor.record_failure(group[0], run.operation, error)
             raise FailedTogether(group, error, done, behind, run.operation) from error
@@ -157,7 +163,7 @@ class RunTogether:
         self.operation = ""
         """What runs at the moment, for messages."""
 
-    @property
+    @cached_property
     def stepwise(self) -> bool:
         """Whether reduced operations are recorded one by one, because no transaction holds them together."""
         if self.resumed is not None or not self.connection.features.can_rollback_ddl:
@@ -173,7 +179,7 @@ class RunTogether:
         if stepwise and self.resumed is None:
             names = "\n".join(one.step.name for one in self.group)
             self.history.write(Event(Kind.COLLAPSING, self.group[0].step.name, operation=0, detail=names))
-        with self.connection.schema_editor(atomic=not stepwise) as editor:
+        with schema_editor(self.connection, atomic=not stepwise) as editor:
             self._run(editor)
             if not stepwise:
                 results = self._record(began)
@@ -184,8 +190,7 @@ class RunTogether:
         return results
 
     def _run(self, editor: BaseDatabaseSchemaEditor) -> None:
-        batch = self.executor.batch and can_remake(self.connection)
-        for group in groups(self._moves(), batch=batch):
+        for group in grouped(self.connection, self._moves(), batch=self.executor.batch):
             for one in batches(editor, group, Direction.UP):
                 self.operation = described(one.moves)
                 with self._transaction():

@@ -103,9 +103,9 @@ class SetConfig(BaseModel):
     snapshots: bool = True
     """Whether states are read from snapshots, and written as such after a run that had to load many files."""
     stash: bool | None = None
-    """Whether the rows that a rollback drops go to the stash; None is everywhere but in protected databases."""
+    """Whether the rows that migrations drop go to the stash; None is everywhere but in protected databases."""
     batch: bool = True
-    """Whether consecutive operations on one table are done together, where that is quicker (SQLite)."""
+    """Whether consecutive operations on one table are done together, where that is quicker."""
 
 
 class Config(BaseModel):
@@ -127,6 +127,8 @@ class Config(BaseModel):
     """Aliases that chronomig leaves alone, such as a read replica or somebody else's database."""
     own_apps: tuple[str, ...] | None = None
     """Labels of the apps that are the project's own; by default those whose code lies below the root."""
+    template_apps: tuple[str, ...] = ()
+    """Labels of apps that are developed here for others: changes of their models become templates in the apps."""
     ghosts: Ghosts = Ghosts.ASK
     """What migrate does about applied migrations without a file, see :class:`Ghosts`."""
     database_timeout: float = Field(default=0, ge=0)
@@ -138,6 +140,8 @@ class Config(BaseModel):
     stash_days: float = Field(default=30, ge=0)
     """How long rows lie in the stash; a later migrate that moves something drops them. 0 is without end."""
 
+    hooks_ask: bool = True
+    """Whether git's hooks offer on a terminal to roll back and apply what differs, or only tell."""
     collapse_test_databases: bool = True
     """Whether test runners build their databases with migrations reduced, several at once."""
 
@@ -173,7 +177,7 @@ def read_pyproject(root: Path) -> dict[str, Any]:
     path = root / "pyproject.toml"
     try:
         text = path.read_text(encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError):
         return {}
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8.", cause=str(error), next_step="Save it as UTF-8.") from error

@@ -26,7 +26,8 @@ from django.db import models
 from django.db.migrations import Migration as DjangoMigration
 
 from chronomig.errors import LoadError
-from chronomig.loading import Key, Loaded, Origin, load
+from chronomig.loading import Loaded, load
+from chronomig.origins import Key, Origin
 from chronomig.timeline import Entry
 from chronomig.writer import clean_slug
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 from django.db import Error as DatabaseFault
 from django.db import transaction
@@ -20,88 +19,25 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration as DjangoMigration
 from django.db.migrations.operations.base import Operation
 
-from chronomig.batching import Move, groups
+from chronomig.batching import Move
 from chronomig.config import TimeoutConfig
-from chronomig.errors import ChronomigError, ExecutionError
+from chronomig.editing import schema_editor
+from chronomig.errors import ChronomigError
+from chronomig.events import Event, Kind
 from chronomig.folding import States, fold
-from chronomig.history import Event, History, Kind, ensure_django_table, keep_in_step
+from chronomig.history import History
 from chronomig.leftovers import leftovers
 from chronomig.loading import Loaded
-from chronomig.plan import Direction, Step
 from chronomig.preparing import Prepared
-from chronomig.remaking import Batch, batches, can_remake, run_deferred
-from chronomig.resuming import in_effect, run_again
+from chronomig.recorder import ensure_django_table, keep_in_step
+from chronomig.remaking import run_deferred
+from chronomig.results import Failed, Result, Watcher, in_words
+from chronomig.resuming import in_effect, run_again, taken_up
 from chronomig.stash import NothingKept
 from chronomig.state import ProjectState, is_opaque
-from chronomig.timeouts import Patience, root_of
+from chronomig.timeouts import Patience
+from chronomig.together import Batch, alone, batches, grouped
 from chronomig.way import Way
-
-
-@dataclass(frozen=True)
-class Result:
-    """One migration that moved; given out after the commit."""
-
-    name: str
-    direction: Direction
-    kind: Kind
-    duration_ms: int | None
-    """None for one of several that ran as one."""
-    notes: tuple[str, ...] = ()
-    """What else happened: rows that were stashed or restored."""
-
-
-class Watcher(Protocol):
-    """Hears what the executor does; a progress bar, or nothing."""
-
-    def migration_begins(self, step: Step, number: int, total: int) -> None: ...
-    def operation_begins(self, step: Step, description: str, number: int, total: int) -> None: ...
-    def rows_touched(self, count: int) -> None: ...
-    def retrying(self, step: Step, problem: str, pause: float, number: int, total: int) -> None: ...
-    def remarked(self, text: str) -> None: ...
-
-
-class Failed(ExecutionError):
-    """A migration failed; knows what came before it and what is left."""
-
-    def __init__(self, failed: Prepared, error: BaseException, done: Sequence[Result], left: Sequence[Prepared],
-                 operation: str, *, half: bool, left_behind: Sequence[str] = ()) -> None:  # fmt: skip
-        self.left_behind = left_behind
-        self.failed, self.done, self.left = failed.step, tuple(done), tuple(one.step for one in left)
-        verb = "applied" if failed.is_up else "undone"
-        place = (
-            "Operations before it are done and recorded; the next run goes on there."
-            if half
-            else "It was rolled back; the database stands as before it."
-        )
-        super().__init__(
-            f"{failed.step.name} was not {verb}.",
-            cause="\n".join(
-                filter(
-                    None,
-                    [
-                        f"{operation}:" if operation else "",
-                        in_words(error),
-                        place,
-                    ],
-                )
-            ),
-            next_step=f"Mend {failed.step.name}, then run the same command again. See chronomig status.",
-        )
-
-    def more(self) -> list[str]:
-        return [f"moved in this run: {in_short(self.done)}", f"left: {in_short(self.left)}", *self.left_behind]
-
-
-def in_words(error: BaseException) -> str:
-    error = root_of(error)
-    return f"{type(error).__name__}: {str(error).strip()}"
-
-
-def in_short(steps: Sequence[Result | Step]) -> str:
-    """List a few names in full, of many the first and the last."""
-    if len(steps) > 4:
-        return f"{len(steps)} migrations, from {steps[0].name} to {steps[-1].name}"
-    return ", ".join(step.name for step in steps) or "none"
 
 
 class Executor:
@@ -151,12 +87,13 @@ class Executor:
                     duration = run.fake() if fake else self._move(run)
             except ChronomigError:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # code that calls exit() may not end this quietly
                 self.record_failure(one, run.operation, error)
                 left = [*prepared[index:], *behind]
                 raise Failed(
                     one, error, done, left, run.operation,
-                    half=run.stepwise, left_behind=leftovers(self.connection),
+                    half=run.stepwise, left_behind=[str(one) for one in leftovers(self.connection)],
+                    from_stash=self.keeper.brings_back,
                 ) from error  # fmt: skip
             kind = Kind.FAKED if fake else Kind.APPLIED if one.is_up else Kind.REVERTED
             notes = () if fake else tuple(self.keeper.notes)
@@ -181,7 +118,7 @@ class Executor:
         if any(one.loaded.upstream for one in prepared):
             ensure_django_table(self.connection)
 
-    def record_failure(self, one: Prepared, operation: str, error: Exception) -> None:
+    def record_failure(self, one: Prepared, operation: str, error: BaseException) -> None:
         detail = f"{operation}: {in_words(error)}"[:10_000]
         try:
             self.history.write(replace(event_of(one, Kind.FAILED), detail=detail))
@@ -222,9 +159,13 @@ class Run:
         return not transactional
 
     @property
-    def in_effect(self) -> int:
-        """How many operations count as in effect when it begins."""
-        return in_effect(self.one, rolls_back=self.connection.vendor == "sqlite")
+    def takes_up(self) -> bool:
+        """Whether it goes on at operations that may be half there; on SQLite those were rolled back."""
+        return self.one.step.resumed is not None and self.connection.vendor != "sqlite"
+
+    def in_effect(self, way: Way) -> int:
+        """Return how many operations count as in effect when it begins."""
+        return taken_up(self.one, way) if self.takes_up else in_effect(self.one)
 
     def fake(self) -> int:
         """Record the migration without running it."""
@@ -240,12 +181,13 @@ class Run:
         began = time.monotonic()
         base = self.executor.states.without(self.one.step.name)
         self.executor.in_pieces = self.stepwise
-        self.keeper.begin(self.one.step.name, is_up=self.one.is_up, resumed=self.one.step.resumed is not None)
+        self.keeper.begin(self.one.step.name, self.one.step.direction, resumed=self.one.step.resumed is not None)
+        way = Way(self.one.loaded, base)
         if self.stepwise:
-            self.history.write(replace(event_of(self.one, Kind.STARTED), operation=self.in_effect))
-        with self.connection.schema_editor(atomic=self.one.loaded.atomic) as editor:
+            self.history.write(replace(event_of(self.one, Kind.STARTED), operation=self.in_effect(way)))
+        with schema_editor(self.connection, atomic=self.one.loaded.atomic) as editor:
             state = (
-                self._run_own_code(editor, base) if self.one.loaded.overrides_execution else self._run(editor, base)
+                self._run_own_code(editor, base) if self.one.loaded.overrides_execution else self._run(editor, way)
             )
             # Django runs these when the editor closes; the event has to come after them, in the same transaction.
             self.operation = "Statements that wait for the end of the migration"
@@ -276,29 +218,33 @@ class Run:
         run = source.apply if self.one.is_up else source.unapply
         return base.after_code(lambda state: run(state, editor))
 
-    def _run(self, editor: BaseDatabaseSchemaEditor, base: ProjectState) -> ProjectState:
+    def _run(self, editor: BaseDatabaseSchemaEditor, way: Way) -> ProjectState:
         """Run the operations that are not in effect yet (up), or those that are (down), and return the last state."""
-        way = Way(self.one.loaded, base)
-        places = way.places(self.in_effect, up=self.one.is_up)
+        places = way.places(self.in_effect(way), up=self.one.is_up)
         begun, parts = 0, list[Batch]()
-        batch = self.executor.batch and can_remake(self.connection)
-        for group in groups(map(way.move, places), batch=batch):
-            self.operation = described(group.moves)
-            for one in batches(editor, group, self.one.step.direction):
-                parts.append(one)
-                begun += len(one.moves)
-                following = way.numbered[places[begun]].number if begun < len(places) else None
-                if following != one.moves[-1].number:  # else what a receiver inserted belongs to it
-                    first = begun == sum(len(part.moves) for part in parts)
-                    self._run_parts(editor, parts, begun, len(places), again=first and bool(self.one.step.resumed))
-                    parts = []
+        for one in self._batches(editor, (self.keeper.taking(way.move(place)) for place in places)):
+            parts.append(one)
+            begun += len(one.moves)
+            following = way.numbered[places[begun]].number if begun < len(places) else None
+            if following != one.moves[-1].number:  # else what a receiver inserted belongs to it
+                self._run_parts(editor, parts, begun, len(places))
+                parts = []
         return way.end
 
-    def _run_parts(
-        self, editor: BaseDatabaseSchemaEditor, parts: Sequence[Batch], begun: int, total: int, *, again: bool
-    ) -> None:
+    def _batches(self, editor: BaseDatabaseSchemaEditor, moves: Iterable[Move]) -> Iterator[Batch]:
+        """Yield *moves* in their order, together what may be, or what may be half there."""
+        together = self.executor.batch
+        for place, group in enumerate(grouped(self.connection, moves, batch=together or self.takes_up)):
+            self.operation = described(group.moves)
+            if place == 0 and self.takes_up:  # it may have run together, whatever is configured now
+                yield Batch(group.moves, again=True)
+            else:
+                yield from batches(editor, group, self.one.step.direction) if together else alone(group)
+
+    def _run_parts(self, editor: BaseDatabaseSchemaEditor, parts: Sequence[Batch], begun: int, total: int) -> None:
         """Run operations and record them: all in one transaction, where there is one."""
         moves = [move for part in parts for move in part.moves]
+        again = any(part.again for part in parts)
         begun -= len(moves)
         with self._transaction_of(parts):
             for part in parts:
@@ -306,8 +252,7 @@ class Run:
                 begun += len(part.moves)
                 self._run_part(editor, part, again=again)
             if self.stepwise:
-                for number in dict.fromkeys(move.number for move in moves):
-                    self._record_progress(number)
+                self._record_progress(dict.fromkeys(move.number for move in moves))
         if self.stepwise:
             self.keeper.hold()
 
@@ -315,7 +260,7 @@ class Run:
         for move in part.moves:
             self.keeper.before(move)
         if again:
-            run_again(self.connection, editor, part, self.one.step.direction)
+            run_again(editor, part.moves, self.one.step.direction)
         else:
             part.run(editor, self.one.step.direction)
         if self.stepwise or self.one.loaded.baseline:  # where many migrations were, as after each of them
@@ -343,10 +288,12 @@ class Run:
         """Return the operation with a number that the migration itself has, not what was inserted behind it."""
         return self.one.loaded.operations[number - 1][1]
 
-    def _record_progress(self, number: int) -> None:
-        count = number if self.one.is_up else number - 1
-        detail = self._own(number).describe()
-        self.history.write(replace(event_of(self.one, Kind.PROGRESS), operation=count, detail=detail))
+    def _record_progress(self, numbers: Iterable[int]) -> None:
+        event = event_of(self.one, Kind.PROGRESS)
+        self.history.write_all(
+            replace(event, operation=number if self.one.is_up else number - 1, detail=self._own(number).describe())
+            for number in numbers
+        )
 
 
 def described(moves: Iterable[Move]) -> str:

@@ -7,7 +7,9 @@ from math import isqrt
 from typing import Generic, TypeVar
 
 from django.db.migrations import Migration as DjangoMigration
+from django.db.migrations.operations.base import Operation
 
+from chronomig.errors import ChronomigError, LoadError
 from chronomig.loading import Loaded
 from chronomig.state import ProjectState
 
@@ -90,11 +92,11 @@ class Path(Generic[Change]):
 
     def append(self, change: Change, state: ProjectState) -> None:
         """Put *change* at the end; *state* is the one after it. The states of a way down are not needed any more."""
+        if behind := self._kept.get(len(self.changes)):
+            behind.forget_rendered()
         self.changes.append(change)
         self._near = {len(self.changes): state}
         if len(self.changes) % self._stretch == 0:
-            for kept in self._kept.values():
-                kept.forget_rendered()
             self._kept[len(self.changes)] = state
 
     def checkpoint(self) -> tuple[int, ProjectState]:
@@ -155,10 +157,24 @@ class States:
 
 
 def fold(state: ProjectState, loaded: Loaded) -> ProjectState:
-    """Return the state after *loaded*."""
+    """Return the state after *loaded*; raise LoadError for an operation that does not fit."""
     source = loaded.source
     if loaded.overrides_execution and isinstance(source, DjangoMigration):
         return state.after_code(lambda changing: source.mutate_state(changing, preserve=False))
-    for app_label, operation in loaded.operations:
-        state = state.after(app_label, operation)
+    for number, (app_label, operation) in enumerate(loaded.operations, 1):
+        try:
+            state = state.after(app_label, operation)
+        except ChronomigError:
+            raise
+        except Exception as error:
+            raise misfit(loaded.name, number, operation, error) from error
     return state
+
+
+def misfit(name: str, number: int, operation: Operation, error: Exception) -> LoadError:
+    """Return the error for an operation that has no meaning in the state before it."""
+    return LoadError(
+        f"{name}: operation {number}, {type(operation).__name__}, does not fit what comes before it.",
+        cause=f"{type(error).__name__}: {error}",
+        next_step="Mend the file, or restore those that it stands on; nothing was run.",
+    )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from typing import Any
 
 from django.db import connections, models
 from django.db.migrations.operations import AddField, AlterField, CreateModel
+from django.db.migrations.operations.base import Operation
 from django.db.models.fields.related import RelatedField
 
-from chronomig.frozen import Frozen, Record
-from chronomig.loading import Loaded
+from chronomig.copying import reason_for_reference
+from chronomig.frozen import Frozen, FrozenDefault, Record
+from chronomig.loading import Loaded, place_in_graph
 from chronomig.project import MigrationSet
 from chronomig.state import NotEncodable
 from chronomig.state.encoding import encode
@@ -27,8 +29,10 @@ def freeze(migration_set: MigrationSet, found: Iterable[tuple[Entry, Loaded]]) -
     """Return the file of records with those of *found* in it, None when nothing of it changes."""
     frozen = migration_set.frozen
     before = frozen.text()
+    found = list(found)
     files = {**frozen.files, **records_of(migration_set, found)}
-    after = Frozen(frozen.path, files, frozen.without_code).text()
+    operations = {**frozen.operations, **operations_of(migration_set, found)}
+    after = Frozen(frozen.path, files, operations, frozen.without_code).text()
     return Entry("frozen", frozen.path, after.encode()) if after != before else None
 
 
@@ -40,6 +44,15 @@ def records_of(
         entry.name: fields_of(loaded, migration_set.aliases)
         for entry, loaded in found
         if not loaded.stood_in and imports_what_may_go(entry.source)
+    }
+
+
+def operations_of(migration_set: MigrationSet, found: Iterable[tuple[Entry, Loaded]]) -> dict[str, Record]:
+    """Return the records of those files that refer to their originals."""
+    return {
+        entry.name: operations_in(loaded, migration_set.aliases)
+        for entry, loaded in found
+        if not loaded.stood_in and reason_for_reference(entry)
     }
 
 
@@ -119,11 +132,11 @@ def lasting(kwargs: dict[str, Any]) -> Any:
 
 
 def sample(value: Any) -> Any:
-    """Return the value that stands for a default: what a function gives, what a member of an enumeration holds."""
+    """Return what stands for a default: for a function, what it gives now; what a member of an enumeration holds."""
     if isinstance(value, Enum):
         return value.value
     if callable(value) and getattr(value, "__module__", "").partition(".")[0] not in LASTING:
-        return value()
+        return FrozenDefault(named_in(value), value())
     return value
 
 
@@ -138,3 +151,72 @@ def lasts(form: Any) -> bool:
         named = content if tag == "name" else content[0]
         return named.replace(":", ".").partition(".")[0] in LASTING and lasts(content)
     return tag != "manager" and lasts(content)
+
+
+def operations_in(loaded: Loaded, aliases: Sequence[str]) -> Record:
+    """Return what makes the operations of a file again, and its place among others."""
+    after, before = place_in_graph(loaded)
+    overrides = loaded.overrides_execution
+    return {
+        "atomic": loaded.atomic,
+        "dependencies": after,
+        "run_before": before,
+        "overrides": f"{type(loaded.source).__module__}.Migration" if overrides else "",
+        "operations": [operation_record(operation, aliases) for _, operation in loaded.operations],
+    }
+
+
+def operation_record(operation: Operation, aliases: Sequence[str]) -> Record:
+    """Return what makes an operation again; of one that needs code that may go, the name of that."""
+    kind = type(operation)
+    _, args, kwargs = operation.deconstruct()
+    if isinstance(operation, CreateModel):
+        kwargs = created(operation)
+    try:
+        if kind.__module__.partition(".")[0] != "django":
+            raise NotEncodable(f"{kind.__module__}.{kind.__qualname__}")
+        return {
+            "class": f"{kind.__module__}.{kind.__qualname__}",
+            "args": [argument(one, aliases) for one in args],
+            "kwargs": {name: argument(one, aliases) for name, one in kwargs.items()},
+        }
+    except NotEncodable as error:
+        return {"gone": str(error)}
+
+
+def created(operation: CreateModel) -> dict[str, Any]:
+    """Return the arguments of a CreateModel that last; managers make no difference to a schema."""
+    options = {name: value for name, value in operation.options.items() if is_lasting(value)}
+    bases = [base for base in operation.bases or () if is_lasting(base)]
+    fields = [[name, one] for name, one in operation.fields]
+    return {"name": operation.name, "fields": fields, "options": options, "bases": tuple(bases) or (models.Model,)}
+
+
+def argument(value: Any, aliases: Sequence[str]) -> Record:
+    """Return the record of an operation's argument; raise NotEncodable, which names what may go."""
+    if isinstance(value, Operation):
+        record = operation_record(value, aliases)
+        if "gone" in record:
+            raise NotEncodable(record["gone"])
+        return {"operation": record}
+    if isinstance(value, models.Field):
+        return {"field": record_of(value, aliases)}
+    if type(value) is list:
+        return {"list": [argument(one, aliases) for one in value]}
+    form = encode(value)
+    if not lasts(form):
+        raise NotEncodable(named_in(value))
+    return {"value": form}
+
+
+def named_in(value: Any) -> str:
+    """Return the dotted name of a function or class, or that of a value's class."""
+    named = value if hasattr(value, "__qualname__") else type(value)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def is_lasting(value: Any) -> bool:
+    try:
+        return lasts(encode(value))
+    except NotEncodable:
+        return False

@@ -16,8 +16,8 @@ from chronomig.collapse import Collapse
 from chronomig.errors import ChronomigError, TargetError, did_you_mean
 from chronomig.migrator import Wanted
 from chronomig.opening import current_project
-from chronomig.plan import Record
 from chronomig.project import Database, MigrationSet, Project
+from chronomig.record import Record
 from chronomig.target import Known, resolve
 
 

@@ -1,5 +1,6 @@
 """
-Frozen fields: what was recorded of the fields in a file stands in for them once their classes are gone.
+Frozen fields: what was recorded of the fields in a file stands in for them once their classes are gone. Of a file
+that refers to its original, the operations are recorded, too.
 
 A record holds the field of Django's that a custom one is built on, the arguments that this one takes, and the type of
 the column on the databases that the project uses. ``frozen.json`` in the folder of a set holds those of its files.
@@ -19,6 +20,7 @@ from typing import Any
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.operations import AddField, AlterField, CreateModel, RunPython
+from django.db.migrations.operations.base import Operation
 
 from chronomig.errors import LoadError
 from chronomig.standins import StandIn, contains_stand_in
@@ -61,6 +63,21 @@ class FrozenField(models.Field):  # type: ignore[type-arg]  # not subscriptable 
         return name, f"{__name__}.FrozenField", args, {**kwargs, **kept}
 
 
+@dataclass(frozen=True)
+class FrozenDefault:
+    """Stands for a default that is a function: gives what that gave, and equals it wherever it was the default."""
+
+    original: str
+    """The dotted name of the function."""
+    value: Any = field(compare=False)
+
+    def __call__(self) -> Any:
+        return self.value
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return f"{__name__}.FrozenDefault", [self.original, self.value], {}
+
+
 @cache
 def frozen_class(base: str) -> type[FrozenField]:
     """Return the frozen field that is built on a field of Django's, named by its path."""
@@ -77,12 +94,15 @@ class Frozen:
     path: Path
     files: dict[str, dict[str, list[Record]]] = field(default_factory=dict)
     """{migration: {"app.model.field": its records, in the order of the operations}}"""
+    operations: dict[str, Record] = field(default_factory=dict)
+    """{migration that refers to its original: what its operations are}"""
     without_code: set[str] = field(default_factory=set)
     """The migrations whose code may be left out where what it needs is gone, because the user said so."""
 
     def text(self) -> str:
         """Return what the file holds."""
         content = {"schema": SCHEMA, "without_code": sorted(self.without_code), "files": self.files}
+        content |= {"operations": self.operations} if self.operations else {}
         return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -91,10 +111,11 @@ def read_frozen(directory: Path) -> Frozen:
     path = directory / FILE_NAME
     try:
         content = json.loads(path.read_bytes())
-        return Frozen(path, dict(content["files"]), set(content["without_code"]))
+        operations = dict(content.get("operations", {}))
+        return Frozen(path, dict(content["files"]), operations, set(content["without_code"]))
     except (FileNotFoundError, NotADirectoryError):
         return Frozen(path)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LoadError(
             f"{path} cannot be read.",
             cause=f"{type(error).__name__}: {error}",
@@ -162,3 +183,32 @@ def made_from(record: Record) -> models.Field[Any, Any]:
         raise LoadError(f"{FILE_NAME} names {record['base']}, which is no field of Django's.")
     made: models.Field[Any, Any] = getattr(import_module(module), name)(**kwargs)
     return made
+
+
+def operation_from(record: Record) -> Operation:
+    """Return the operation of a record; only operations of Django's are ever made."""
+    kind = operation_of_django(record["class"])
+    kwargs = {name: value_from(form) for name, form in record["kwargs"].items()}
+    made: Operation = kind(*map(value_from, record["args"]), **kwargs)
+    return made
+
+
+def operation_of_django(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    found = getattr(import_module(module), name, None) if module.partition(".")[0] == "django" else None
+    if not isinstance(found, type) or not issubclass(found, Operation):
+        raise LoadError(f"{FILE_NAME} names {path}, which is no operation of Django's.")
+    return found
+
+
+def value_from(form: Record) -> Any:
+    """Return an argument of an operation: operations and fields in it have records of their own."""
+    ((tag, content),) = form.items()
+    match tag:
+        case "operation":
+            return operation_from(content)
+        case "field":
+            return made_from(content)
+        case "list":
+            return [value_from(one) for one in content]
+    return decode(content)

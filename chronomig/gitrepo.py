@@ -9,10 +9,12 @@ repository by its path and runs without the variables that point elsewhere. What
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -143,6 +145,28 @@ class Repository(Git):
         code, out, _ = self._run("log", "-1", "--format=%H%x00%an", "--", f":(top,literal){self.inside(path)}")
         commit, _, author = text_of(out).strip().partition("\0")
         return Change(commit, author) if code == 0 and commit else None
+
+    def added(self, paths: Iterable[Path]) -> dict[Path, datetime]:
+        """
+        Return {path: when the oldest commit that added it was written}, of those that git knows; raise GitError.
+
+        Nothing in a shallow clone, whose oldest commit looks as if it had added everything.
+        """
+        inside = {self.inside(path): path for path in paths if path.resolve().is_relative_to(self.top)}
+        if not inside or self.is_shallow():
+            return {}
+        folders = dict.fromkeys(f":(top,literal){posixpath.dirname(name)}" for name in inside)
+        fields = self._fields(
+            "log", "--format=//%at", "--name-only", "-z", "--no-renames", "--no-follow", "--diff-filter=A", "--",
+            *folders
+        )  # fmt: skip
+        found: dict[Path, datetime] = {}
+        for field in (one.removeprefix("\n") for one in fields):  # newest first; no path begins with a slash
+            if field.startswith("//"):
+                written = datetime.fromtimestamp(int(field[2:]), UTC)
+            elif field in inside:
+                found[inside[field]] = written
+        return found
 
     def parents(self, commit: str) -> list[str]:
         """Return the full hashes of the parents of *commit*."""

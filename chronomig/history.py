@@ -10,90 +10,28 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from django.apps.registry import Apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseFault
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations.recorder import MigrationRecorder
 
 import chronomig
-from chronomig.baselines import SQUASHED, Baseline, with_baseline
 from chronomig.errors import DatabaseError
+from chronomig.events import COLUMNS, LATER, Event, event_in, fold
 from chronomig.gitrepo import Head, blob_id
-from chronomig.plan import Applied, Direction, HalfDone, Record
-from chronomig.timeline import Entry
+from chronomig.record import Record
 
 TABLE = "chronomig_history"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
-
-
-class Kind(StrEnum):
-    """What an event says."""
-
-    STARTED = "started"
-    """A migration began where DDL is not transactional."""
-    COLLAPSING = "collapsing"
-    """Several migrations began as one, where no transaction holds them together; the detail has their names."""
-    PROGRESS = "progress"
-    """One more operation of it is done (up) or undone (down)."""
-    APPLIED = "applied"
-    REVERTED = "reverted"
-    FAKED = "faked"
-    """Recorded as applied (up) or as reverted (down), without running anything."""
-    ADOPTED = "adopted"
-    """Found in django_migrations and taken over, without running anything."""
-    SQUASHED = SQUASHED
-    """Stands for migrations that are applied, which the detail names; from now on in their place."""
-    ACCEPTED = "accepted"
-    """The file was edited, and stands for what was applied from now on."""
-    FORGOTTEN = "forgotten"
-    """Not applied any more, as far as the history goes; nothing was run."""
-    FAILED = "failed"
-    SETTLED = "settled"
-    """A run came to its end, post_migrate receivers included."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """One row of the history, without its number."""
-
-    kind: Kind
-    name: str
-    direction: Direction = Direction.UP
-    sha256: str = ""
-    origin: tuple[str, str] | None = None
-    operation: int | None = None
-    """How many operations, from the first, are in effect."""
-    detail: str = ""
-    duration_ms: int | None = None
-    at: datetime | None = None
-    """When it was written; None in an event that is yet to be written."""
-    by: str = ""
-    version: str = ""
-    branch: str = ""
-    commit: str = ""
-    """What was checked out, or the ref that the code was read from."""
-    blob: str = ""
-    """What git calls the bytes of the migration."""
-    content: bytes = b""
-    """The bytes themselves; of them only hashes are recorded."""
-
-
-def taking_over(one: Applied, entry: Entry, baseline: Baseline | None) -> Event:
-    """Return the event that says of a file that the database has it, without running anything."""
-    detail = baseline.detail if baseline else ""
-    return Event(
-        Kind(one.how), one.name, sha256=one.sha256, origin=one.origin, detail=detail, content=entry.source
-    )  # fmt: skip
 
 
 @cache
@@ -132,12 +70,6 @@ def event_model() -> type[models.Model]:
     return HistoryEvent
 
 
-COLUMNS = (
-    "name", "kind", "direction", "sha256", "app_label", "upstream_name", "operation", "detail", "duration_ms", "at",
-    "by", "version", "branch", "commit", "blob",
-)  # fmt: skip
-
-
 class History:
     """The history of one database, for one set."""
 
@@ -151,17 +83,26 @@ class History:
 
     def events(self) -> list[Event]:
         """Return every event, oldest first; an empty list when there is no table. Raise DatabaseError."""
+        if not is_made(self.connection):
+            return []
+        open_connection(self.connection)
         try:
             rows = self._all_rows()
-        except DatabaseFault as error:
+        except (DatabaseFault, UnicodeDecodeError) as error:  # SQLite's words on a damaged file need not be text
             if self._table_exists(error):
                 raise DatabaseError(
                     f"The history of the database {self.connection.alias!r} cannot be read.",
-                    cause=str(error).strip(),
+                    cause=without_passwords(str(error).strip(), self.connection.settings_dict),
                     next_step=f"Look at the table {TABLE}.",
                 ) from error
             return []
-        mine = [_to_event(row) for row in rows if row["set_name"] == self.set_name]
+        if lacking := {"set_name", *COLUMNS} - LATER - self._columns:
+            raise DatabaseError(
+                f"The history of the database {self.connection.alias!r} cannot be read.",
+                cause=f"The table {TABLE} has no column {', '.join(sorted(lacking))}.",
+                next_step="Restore the table from a backup.",
+            )
+        mine = [event_in(row) for row in rows if row["set_name"] == self.set_name]
         if rows and not mine:
             raise DatabaseError(
                 f"The history of the database {self.connection.alias!r} is of the set {rows[-1]['set_name']!r}, "
@@ -239,10 +180,10 @@ class History:
         with self.connection.cursor() as cursor:
             return self.connection.introspection.table_names(cursor)
 
-    def _table_exists(self, error: DatabaseFault) -> bool:
+    def _table_exists(self, error: Exception) -> bool:
         try:
             return TABLE in self._table_names()
-        except DatabaseFault:
+        except (DatabaseFault, UnicodeDecodeError):
             raise unreachable(self.connection, error) from error
 
 
@@ -254,90 +195,40 @@ def add_column(editor: BaseDatabaseSchemaEditor, model: type[models.Model], fiel
     editor.execute(editor.sql_create_column % names, parameters or None)
 
 
+def is_made(connection: BaseDatabaseWrapper) -> bool:
+    """Whether there is a database to read from; opening SQLite's would make an empty file."""
+    if connection.vendor != "sqlite" or connection.connection is not None:
+        return True
+    name = str(connection.settings_dict["NAME"])
+    return name.startswith((":", "file:")) or Path(name).exists()
+
+
+def open_connection(connection: BaseDatabaseWrapper) -> None:
+    """Connect where that was not done; raise DatabaseError, also for OPTIONS that the driver does not take."""
+    try:
+        connection.ensure_connection()
+    except ImproperlyConfigured:
+        raise
+    except Exception as error:  # a driver raises TypeError and the like
+        raise unreachable(connection, error) from error
+
+
 def unreachable(connection: BaseDatabaseWrapper, error: Exception) -> DatabaseError:
     """Return the error for a database that does not answer; it holds no password."""
-    text = str(error).strip()
-    secret = str(connection.settings_dict.get("PASSWORD") or "")
     return DatabaseError(
         f"The database {connection.alias!r} cannot be used.",
-        cause=text.replace(secret, "***") if secret else text,
+        cause=without_passwords(str(error).strip(), connection.settings_dict),
         next_step=f"Check DATABASES[{connection.alias!r}] and that the server runs.",
     )
 
 
-def fold(events: Iterable[Event]) -> Record:
-    """Return what *events*, oldest first, leave applied and half done."""
-    applied: dict[str, Applied] = {}
-    half: HalfDone | None = None
-    settled = True
-    for event in events:
-        settled = event.kind is Kind.SETTLED or (settled and event.kind in (Kind.ACCEPTED, Kind.FORGOTTEN))
-        match event.kind:
-            case Kind.APPLIED | Kind.ADOPTED:
-                half = None
-                _put(applied, event)
-            case Kind.FAKED if event.direction is Direction.UP:
-                half = None
-                _put(applied, event)
-            case Kind.ACCEPTED if event.name in applied:
-                applied[event.name] = replace(applied[event.name], sha256=event.sha256, blob=event.blob)
-            case Kind.REVERTED | Kind.FAKED | Kind.FORGOTTEN:
-                half = None
-                applied.pop(event.name, None)
-            case Kind.STARTED:
-                half = _started(event, half)
-            case Kind.SQUASHED:
-                standing = with_baseline(tuple(applied.values()), _as_applied(event), event.detail.split("\n"))
-                applied = {one.name: one for one in standing}
-            case Kind.COLLAPSING:
-                half = replace(_started(event, half), together=tuple(event.detail.split("\n")))
-            case Kind.PROGRESS if half is not None:
-                half = replace(half, done=event.operation or 0, described=_described(half, event))
-            case _:
-                pass
-    if half is not None:
-        for name in half.names:
-            applied.pop(name, None)
-    return Record(tuple(applied.values()), half, settled)
-
-
-def _put(applied: dict[str, Applied], event: Event) -> None:
-    applied.pop(event.name, None)  # applied again is applied last
-    applied[event.name] = _as_applied(event)
-
-
-def _as_applied(event: Event) -> Applied:
-    return Applied(
-        event.name, event.sha256, event.kind.value, event.at, event.duration_ms, event.origin,
-        event.blob, event.branch, event.commit,
-    )  # fmt: skip
-
-
-def _started(event: Event, half: HalfDone | None) -> HalfDone:
-    described = half.described if half is not None and half.name == event.name else ()
-    return HalfDone(event.name, event.direction, event.operation or 0, event.sha256, described, event.at, event.blob)
-
-
-def _described(half: HalfDone, event: Event) -> tuple[str, ...]:
-    if event.direction is Direction.DOWN:
-        return half.described[: event.operation or 0]
-    return (*half.described, event.detail)
-
-
-def _to_event(row: Mapping[str, object]) -> Event:
-    values = {name: row[name] for name in COLUMNS if name in row}
-    origin = values.pop("app_label"), values.pop("upstream_name")
-    try:
-        kind, direction = Kind(str(values["kind"])), Direction(str(values["direction"]))
-        at = datetime.fromisoformat(str(values["at"])).replace(tzinfo=UTC)  # TIME_FORMAT, without strptime's price
-    except ValueError as error:
-        raise DatabaseError(
-            f"The history holds an event that this version does not know: {values['name']}.",
-            cause=str(error),
-            next_step="A newer chronomig may have written it; use that version.",
-        ) from error
-    values |= {"kind": kind, "direction": direction, "at": at, "origin": origin if origin[0] else None}
-    return Event(**values)  # type: ignore[arg-type]
+def without_passwords(text: str, settings: Mapping[str, Any]) -> str:
+    """Return *text* without the passwords of an entry of DATABASES."""
+    options = settings.get("OPTIONS") or {}
+    secrets = {settings.get("PASSWORD"), *(options.get(key) for key in ("password", "passwd", "sslpassword"))}
+    for secret in filter(None, map(str, secrets - {None})):
+        text = text.replace(secret, "***")
+    return text
 
 
 @cache
@@ -347,38 +238,3 @@ def who() -> str:
     with suppress(Exception):  # getpass raises whatever the platform's user database raises
         user = getpass.getuser()
     return f"{user}@{socket.gethostname()}"[:255]
-
-
-def django_applied(connection: BaseDatabaseWrapper) -> set[tuple[str, str]]:
-    """Return what ``django_migrations`` records; an empty set when it is not there."""
-    try:
-        return set(MigrationRecorder(connection).applied_migrations())
-    except DatabaseFault as error:
-        raise unreachable(connection, error) from error
-
-
-def ensure_django_table(connection: BaseDatabaseWrapper) -> None:
-    """Create ``django_migrations`` if it is not there. Not inside a migration's transaction."""
-    MigrationRecorder(connection).ensure_schema()
-
-
-def keep_in_step(connection: BaseDatabaseWrapper, origins: Collection[tuple[str, str]], direction: Direction) -> None:
-    """
-    Record a vendored migration in ``django_migrations`` too, so that Django's own tools keep telling the truth.
-
-    *origins* holds, besides its own, those of what it replaces: Django records them all.
-    """
-    recorder = MigrationRecorder(connection)
-    for app, name in sorted(origins):
-        if direction is Direction.DOWN:
-            recorder.record_unapplied(app, name)
-        elif not recorder.migration_qs.filter(app=app, name=name).exists():
-            recorder.record_applied(app, name)
-
-
-def record_in_step(connection: BaseDatabaseWrapper, origins: Iterable[tuple[str, str]]) -> None:
-    """Record vendored migrations as applied in ``django_migrations``, those that are not there yet."""
-    recorder = MigrationRecorder(connection)
-    there = set(recorder.migration_qs.values_list("app", "name"))
-    rows = [recorder.Migration(app=app, name=name) for app, name in origins if (app, name) not in there]
-    recorder.migration_qs.bulk_create(rows, batch_size=500)

@@ -34,7 +34,7 @@ BLOCK = """\
 (
   [ -z "$CHRONOMIG_SWITCHING" ] || exit 0
   {guard}
-  git diff --quiet "$old" "$new" -- {migrations} 2>/dev/null
+  git diff --quiet --no-ext-diff "$old" "$new" -- {migrations} 2>/dev/null
   [ $? = 1 ] && cd {place_quoted} && {python} -m chronomig hooks run
 ) </dev/null || :
 # <<< chronomig: {place} <<<

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.db import Error as DatabaseFault
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -16,8 +18,20 @@ ORDER BY 1
 """
 
 
-def leftovers(connection: BaseDatabaseWrapper) -> list[str]:
-    """Name what is left over and what to type, a line each; nothing when the database cannot be asked."""
+@dataclass(frozen=True)
+class Leftover:
+    """Something that nobody uses and that costs."""
+
+    fact: str
+    next_step: str
+    """What to type."""
+
+    def __str__(self) -> str:
+        return f"{self.fact}; remove it: {self.next_step}"
+
+
+def leftovers(connection: BaseDatabaseWrapper) -> list[Leftover]:
+    """Return what is left over; nothing when the database cannot be asked."""
     if connection.vendor != "postgresql" or connection.in_atomic_block:
         return []
     try:
@@ -27,7 +41,9 @@ def leftovers(connection: BaseDatabaseWrapper) -> list[str]:
     except DatabaseFault:
         return []
     return [
-        f"INVALID index {index} on {table}, which is kept up to date and never used; "
-        f"remove it: DROP INDEX CONCURRENTLY {index};"
+        Leftover(
+            f"INVALID index {index} on {table}, which is kept up to date and never used",
+            f"DROP INDEX CONCURRENTLY {index};",
+        )
         for index, table in found
     ]

@@ -7,70 +7,28 @@ literal; its dependencies are ignored, and its relative imports resolve against 
 
 from __future__ import annotations
 
-import ast
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any
 
 from django.apps import apps
 from django.db.migrations import Migration as DjangoMigration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 
-from chronomig.baselines import Baseline, baselines_in, read_baseline
+from chronomig.baselines import Baseline, read_baseline
 from chronomig.errors import LoadError
-from chronomig.frozen import Frozen, LeftOut, Thawing
+from chronomig.frozen import Frozen, LeftOut, Thawing, operation_from
 from chronomig.migration import Migration
-from chronomig.standins import Imports, StandIn, vanished
+from chronomig.origins import Key, Origin, read_origin
+from chronomig.standins import GONE, Imports, StandIn, vanished
 from chronomig.timeline import Entry
 
 Labelled = tuple[str, Operation]
 """(app label, operation)"""
-Key = tuple[str, str]
-"""(app label, upstream name)"""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a vendored migration came from."""
-
-    app: str
-    name: str
-    distribution: str
-    version: str
-    sha256: str
-    """Of the upstream text, as it was copied."""
-    package: str = ""
-    """The package that the upstream module stood in."""
-    replaces: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """What a squash stands for: {"app.name": the same of that one, where it is a squash too}."""
-    squashes: tuple[str, ...] = ()
-    """The squashes, as "app.name", that stand for it and others."""
-
-    @property
-    def key(self) -> Key:
-        return self.app, self.name
-
-    @property
-    def replaced(self) -> frozenset[Key]:
-        """All that it stands for, squashes of squashes included."""
-        return frozenset(keys_in(self.replaces))
-
-
-def key_of(text: str) -> Key:
-    """Return the key of "app.name"."""
-    app, _, name = text.partition(".")
-    return app, name
-
-
-def keys_in(tree: Mapping[str, Any]) -> Iterator[Key]:
-    for text, below in tree.items():
-        yield key_of(text)
-        yield from keys_in(below)
 
 
 @dataclass(frozen=True)
@@ -101,6 +59,11 @@ class Loaded:
         """All that ``django_migrations`` says of it: its origin, what that replaces, what was squashed into it."""
         own = {self.origin.key, *self.origin.replaced} if self.origin else set()
         return frozenset(own | (self.baseline.keys if self.baseline else set()))
+
+    @property
+    def is_djangos(self) -> bool:
+        """Whether it is a migration of Django's own, as vendored ones are, but for those in chronomig's format."""
+        return isinstance(self.source, DjangoMigration)
 
     @property
     def overrides_execution(self) -> bool:
@@ -145,12 +108,38 @@ def load(entry: Entry, set_name: str, frozen: Callable[[], Frozen] | None = None
     try:
         return _load(entry, set_name, None)
     except LoadError as error:
-        if frozen is None or not isinstance(error.__cause__, ImportError | AttributeError):
+        if frozen is None or not isinstance(error.__cause__, GONE):
             raise
+        if entry.name in frozen().operations:
+            return _recorded(entry, frozen())
         if entry.name not in frozen().files:
             error.next_step = "Install it again, then run chronomig freeze before it goes; nothing was run."
             raise
     return _thawed(_load(entry, set_name, Imports()), frozen())
+
+
+def _recorded(entry: Entry, frozen: Frozen) -> Loaded:
+    """Return a migration that refers to an original that is gone, as it was recorded."""
+    origin, record = read_origin(entry), frozen.operations[entry.name]
+    if origin is None:
+        raise LoadError(
+            f"{entry.path} has lost its ORIGIN.", next_step="Restore the line as makemigrations wrote it."
+        )
+    gone = [f"what overrides its execution: {record['overrides']}"] if record["overrides"] else []
+    operations: list[Operation] = []
+    for number, one in enumerate(record["operations"], 1):
+        if "gone" in one:
+            gone.append(f"operation {number} needs {one['gone']}")
+            operations.append(LeftOut(f"operation {number}, which needs {one['gone']}"))
+        else:
+            operations.append(operation_from(one))
+    body = {name: record[name] for name in ("atomic", "dependencies", "run_before")}
+    source = type("Migration", (DjangoMigration,), {**body, "operations": operations})(origin.name, origin.app)
+    vanished = () if entry.name in frozen.without_code else tuple(gone)
+    labelled = tuple((origin.app, operation) for operation in operations)
+    return Loaded(
+        entry.name, entry.sha256, labelled, source.atomic, origin, source, stood_in=True, vanished=vanished
+    )  # fmt: skip
 
 
 def _thawed(loaded: Loaded, frozen: Frozen) -> Loaded:
@@ -197,7 +186,7 @@ def _load(entry: Entry, set_name: str, imports: Imports | None) -> Loaded:
     operations = _own_operations(entry, found)
     touches, baseline = _touches(entry, found), read_baseline(entry)
     return Loaded(
-        entry.name, entry.sha256, operations, found.atomic, None, found(), touches=touches, baseline=baseline
+        entry.name, entry.sha256, operations, found.atomic, origin, found(), touches=touches, baseline=baseline
     )  # fmt: skip
 
 
@@ -240,6 +229,8 @@ def _touches(entry: Entry, found: type[Migration]) -> tuple[str, ...] | None:
     touches = found.touches
     if touches is None:
         return None
+    if not isinstance(touches, Iterable):
+        touches = [touches]
     wrong = [text for text in touches if not isinstance(text, str) or not TOUCH_PATTERN.fullmatch(text)]
     if isinstance(touches, str) or wrong:
         raise LoadError(
@@ -254,7 +245,7 @@ def execute(entry: Entry, set_name: str, origin: Origin | None, imports: Imports
     """Execute *entry*'s file in a module of its own, which is not importable by others."""
     module = ModuleType(f"project_migrations.{set_name}.{entry.name}")
     module.__file__ = str(entry.path)
-    if origin is not None and (package := upstream_package(origin.app) or origin.package):
+    if origin is not None and (package := upstream_package(origin)):
         module.__package__ = package
         module.__name__ = f"{package}.{origin.name}"
     if imports is not None:
@@ -264,7 +255,9 @@ def execute(entry: Entry, set_name: str, origin: Origin | None, imports: Imports
         # Not through Python's cache of byte code: that goes by the file's time and size, and what runs has to be what
         # was hashed.
         exec(compile(entry.source, str(entry.path), "exec", dont_inherit=True), module.__dict__)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too: a file that calls exit() may not end this quietly
         raise LoadError(
             f"{entry.path} cannot be loaded.",
             cause=describe_failure(error, entry),
@@ -275,7 +268,7 @@ def execute(entry: Entry, set_name: str, origin: Origin | None, imports: Imports
     return module
 
 
-def describe_failure(error: Exception, entry: Entry) -> str:
+def describe_failure(error: BaseException, entry: Entry) -> str:
     """Say what went wrong, and in which line of the file."""
     if isinstance(error, UnicodeDecodeError) and error.object == entry.source:
         return f"It is not UTF-8: {error.reason} at byte {error.start}."
@@ -287,59 +280,20 @@ def describe_failure(error: Exception, entry: Entry) -> str:
     return f"{place}{type(error).__name__}: {error}"
 
 
-def upstream_package(app_label: str) -> str | None:
-    """Return the name of the package that holds an installed app's own migrations, None when it is gone."""
+def upstream_package(origin: Origin) -> str:
+    """
+    Return the name of the package in which a vendored file's relative imports mean what they meant.
+
+    That is where the app has its migrations now, unless the app is gone, or settings say that they are elsewhere.
+    """
     try:
-        apps.get_app_config(app_label)
+        apps.get_app_config(origin.app)
     except LookupError:
-        return None
-    return MigrationLoader.migrations_module(app_label)[0]
-
-
-ORIGIN_PATTERN = re.compile(rb"^ORIGIN\b.*=\s*(\{.*\})", re.MULTILINE | re.DOTALL)
-
-
-def read_origin(entry: Entry) -> Origin | None:
-    """Return the ORIGIN literal of a file without executing it, None when it has none; raise LoadError."""
-    match = ORIGIN_PATTERN.search(entry.source)
-    if match is None:
-        return None
-    try:
-        values = ast.literal_eval(match[1].decode())
-        return Origin(**_only_known(values))
-    except (ValueError, SyntaxError, TypeError) as error:
-        raise LoadError(
-            f"{entry.path}: its ORIGIN cannot be read.",
-            cause=f"It is one literal with the keys {', '.join(one.name for one in fields(Origin))}: {error}",
-            next_step="Restore the line as makemigrations wrote it.",
-        ) from error
-
-
-def _only_known(values: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {one.name: str(values[one.name]) for one in fields(Origin) if one.name in values}
-    return found | {"replaces": dict(values.get("replaces", {})), "squashes": tuple(values.get("squashes", ()))}
-
-
-def origins(entries: Iterable[Entry]) -> dict[Key, str]:
-    """Return (app label, upstream name) -> name for the vendored files among *entries*; reads, runs nothing."""
-    entries = list(entries)
-    squashed = {key: name for name, one in baselines_in(entries).items() for key in one.keys}
-    return squashed | {origin.key: name for name, origin in origins_in(entries).items()}
-
-
-def origins_in(entries: Iterable[Entry]) -> dict[str, Origin]:
-    """Return name -> origin for the vendored files among *entries*; reads, runs nothing."""
-    found = ((entry.name, read_origin(entry)) for entry in entries)
-    return {name: origin for name, origin in found if origin is not None}
-
-
-TABLES_PATTERN = re.compile(rb"^TABLES = (\[.*?\])", re.MULTILINE | re.DOTALL)
-
-
-def tables_in(entries: Iterable[Entry]) -> dict[str, list[str]]:
-    """Return name -> the tables that stand for a file in a database that Django made; reads, runs nothing."""
-    found = ((entry.name, TABLES_PATTERN.search(entry.source)) for entry in entries)
-    return {name: ast.literal_eval(match[1].decode()) for name, match in found if match}
+        return origin.package
+    if "migration_templates" in origin.package.split("."):
+        return origin.package
+    package, elsewhere = MigrationLoader.migrations_module(origin.app)
+    return (origin.package if elsewhere else "") or package or origin.package
 
 
 def place_in_graph(loaded: Loaded) -> tuple[list[Key], list[Key]]:

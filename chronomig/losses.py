@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.db import Error as DatabaseFault
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations import operations as ops
 
-from chronomig.effects import Loss, Names, effects_of
-from chronomig.folding import States, fold
+from chronomig.effects import DESTROYING_UP, Loss, Names, effects_of
+from chronomig.folding import States, fold, misfit
 from chronomig.loading import Labelled
-from chronomig.plan import Direction
 from chronomig.preparing import Prepared
+from chronomig.record import Direction
 from chronomig.state import ProjectState
 
 COUNT_SECONDS = 3.0
 """For all counting of one database; what is not counted by then may be full."""
-DESTROYING_UP = (
-    ops.DeleteModel,
-    ops.RemoveField,
-    ops.AlterField,
-    ops.AlterOrderWithRespectTo,
-    ops.SeparateDatabaseAndState,
-)
-"""What can destroy something on the way up, as far as anybody can tell."""
 MADE_AGAIN = frozenset({"django_content_type", "auth_permission"})
 """Tables whose rows Django's own receivers make after every run."""
 CHECK_EVERY = 10_000
@@ -52,12 +43,16 @@ class CountedLoss:
 
 
 def count_losses(
-    connection: BaseDatabaseWrapper, prepared: Sequence[Prepared], states: Callable[[], States], *, stashed: bool
+    connection: BaseDatabaseWrapper,
+    prepared: Sequence[Prepared],
+    states: Callable[[], States],
+    *,
+    stashed: Collection[Direction],
 ) -> list[CountedLoss]:
     """
     Return what *prepared* destroys of what is in the database; *states* gives the states that it stands on.
 
-    Where what goes down is *stashed*, it is not lost.
+    What is dropped on a way that is *stashed* is not lost.
     """
     if not any(may_destroy(one) and not is_kept(one, stashed=stashed) for one in prepared):
         return []
@@ -77,9 +72,9 @@ def may_destroy(one: Prepared) -> bool:
     return not one.is_up or any(isinstance(operation, DESTROYING_UP) for _, operation in one.loaded.operations)
 
 
-def is_kept(one: Prepared, *, stashed: bool) -> bool:
-    """Whether what a step drops goes to the stash, which cannot see into an unapply() of a file's own."""
-    return stashed and not one.is_up and not one.loaded.overrides_execution
+def is_kept(one: Prepared, *, stashed: Collection[Direction]) -> bool:
+    """Whether what a step drops goes to the stash, which cannot see into an apply() or unapply() of a file's own."""
+    return one.step.direction in stashed and not one.loaded.overrides_execution
 
 
 def losses_along(prepared: Sequence[Prepared], states: States) -> Iterator[tuple[Prepared, Loss]]:
@@ -104,8 +99,11 @@ def losses_along(prepared: Sequence[Prepared], states: States) -> Iterator[tuple
 def along(one: Prepared, base: ProjectState) -> list[tuple[*Labelled, ProjectState, ProjectState]]:
     """Return (app label, operation, state before it, state after it), in the order in which they move."""
     found, state = [], base
-    for label, operation in one.loaded.operations:
-        after = state.after(label, operation)
+    for number, (label, operation) in enumerate(one.loaded.operations, 1):
+        try:
+            after = state.after(label, operation)
+        except Exception as error:
+            raise misfit(one.loaded.name, number, operation, error) from error
         found.append((label, operation, state, after))
         state = after
     return found if one.is_up else found[::-1]

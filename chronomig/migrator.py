@@ -16,24 +16,30 @@ from chronomig.baselines import BeforeBaselineRefused, BetweenRefused, between
 from chronomig.collapse import Collapse, NotEmptyRefused, tables_there
 from chronomig.config import Order, TimeoutConfig
 from chronomig.errors import Interrupted, Refused
-from chronomig.executor import Executor, Result, Watcher
+from chronomig.events import Event, Kind
+from chronomig.executor import Executor
 from chronomig.folding import States
+from chronomig.garbage import collected_often
 from chronomig.gitrepo import Head
-from chronomig.history import Event, Kind, django_applied, unreachable
+from chronomig.history import unreachable
 from chronomig.interrupts import stopping_at_an_edge
 from chronomig.loading import Loaded, load
-from chronomig.lock import Holder, locked
+from chronomig.lock import Holder, Lock, locked
 from chronomig.permissions import changed_apps, incomplete_apps
-from chronomig.plan import Applied, Plan, Record, Step
+from chronomig.plan import Plan, Step
 from chronomig.preparing import Prepared, prepare
 from chronomig.project import Database
+from chronomig.record import Applied, Record, Renamed
+from chronomig.recorder import django_applied
+from chronomig.renames import with_renames
+from chronomig.results import Result, Watcher
 from chronomig.signals import send_post_migrate, send_pre_migrate
 from chronomig.sources import Aim, Code
 from chronomig.stash import Limits
 from chronomig.stashing import keeper_for, tidy
 from chronomig.state import ProjectState, is_opaque
 from chronomig.timeline import Timeline
-from chronomig.timeouts import limited, values_for
+from chronomig.timeouts import limited, values_for, writing_from_the_start
 
 Wanted = Callable[[Database, Record], Collection[str] | Timeline | Aim | None]
 """What a database shall have: names of its timeline, all of another timeline, or (None) everything with a file."""
@@ -44,6 +50,7 @@ class Reporter(Watcher, Protocol):
 
     def waiting(self, database: Database, holder: Holder) -> None: ...
     def adopted(self, database: Database, applied: Sequence[Applied]) -> None: ...
+    def renamed(self, database: Database, names: Sequence[Renamed]) -> None: ...
     def moved(self, database: Database, result: Result) -> None: ...
     def remarked(self, text: str) -> None: ...
     def finishing_first(self) -> None: ...
@@ -65,6 +72,11 @@ class Journey:
 
     @property
     def is_needed(self) -> bool:
+        return bool(self.record.renamed) or self.runs
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is more to do than to call files by their names."""
         return bool(self.plan or self.adoptable or not self.record.settled)
 
 
@@ -97,6 +109,8 @@ def plan_journey(database: Database, choices: Choices, record: Record | None = N
     if misfits := database.adoption(record).misfits:
         raise MisfitRefused(database.alias, misfits)
     wanted = choices.wanted(database, record)
+    if isinstance(wanted, Timeline):
+        record = with_renames(record, wanted)
     refuse_around_baseline(database, record, wanted)
     code = database.code(record, wanted)
     adoptable = tuple(one for one in record.applied if one.at is None)
@@ -163,14 +177,19 @@ def migrate(journey: Journey, choices: Choices, reporter: Reporter) -> Iterator[
 
     with (
         naming_database_errors(database),
-        locked(database.connection, timeout=choices.wait_seconds, on_wait=on_wait),
+        locked(database.connection, timeout=choices.wait_seconds, on_wait=on_wait) as lock,
     ):
         now = plan_journey(database, choices)
         refuse_surprise(journey, now)
         prepared = load_journey(now, choices)
+        if now.record.renamed:
+            database.rename(now.record)
+            reporter.renamed(database, now.record.renamed)
+        if not now.runs:
+            return
         if adopted := database.adopt():
             reporter.adopted(database, adopted)
-        yield from _run(now, prepared, choices, reporter)
+        yield from _run(now, prepared, choices, reporter, lock)
 
 
 @contextmanager
@@ -184,7 +203,8 @@ def naming_database_errors(database: Database) -> Iterator[None]:
 
 def refuse_surprise(shown: Journey, now: Journey) -> None:
     """Another process may have come first: less to do is welcome, other things to do are not."""
-    surprising = [step for step in now.plan if step not in shown.plan.steps and not step.resumed]
+    expected = set(shown.plan)
+    surprising = [step for step in now.plan if step not in expected and not step.resumed]
     if surprising:
         raise Refused(
             f"The database {now.database.alias!r} changed while this command waited.",
@@ -193,7 +213,9 @@ def refuse_surprise(shown: Journey, now: Journey) -> None:
         )
 
 
-def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter: Reporter) -> Iterator[Result]:
+def _run(
+    journey: Journey, prepared: list[Prepared], choices: Choices, reporter: Reporter, lock: Lock
+) -> Iterator[Result]:
     database = journey.database
     database.history.head = partial(head_of, journey)
     code = (journey.code.entries[one.step.name] for one in prepared if one.is_up)
@@ -209,13 +231,14 @@ def _run(journey: Journey, prepared: list[Prepared], choices: Choices, reporter:
     sent = {"alias": database.alias, "verbosity": choices.verbosity, "interactive": choices.interactive}
     left = [one.step for one in prepared]
     try:
-        with stopping_at_an_edge(executor, reporter.finishing_first):
+        with stopping_at_an_edge(executor, reporter.finishing_first), collected_often():
             before = states.current
             prepared, signal_plan = send_pre_migrate(prepared, state=before, **sent)  # type: ignore[arg-type]
             for result in _execute(executor, journey, prepared, choices):
                 left.pop(0)
                 reporter.moved(database, result)
                 yield result
+                lock.insist()
             changed = _apps_to_look_at(journey, prepared, before, states.current)
             send_post_migrate(signal_plan, state=states.current, changed=changed, **sent)  # type: ignore[arg-type]
             database.history.ensure_table()
@@ -238,7 +261,7 @@ def fresh(journey: Journey, loaded: Loaded) -> Loaded:
 def _execute(
     executor: Executor, journey: Journey, prepared: Sequence[Prepared], choices: Choices
 ) -> Iterator[Result]:
-    with limited(executor.connection, executor.timeouts):
+    with limited(executor.connection, executor.timeouts), writing_from_the_start(executor.connection):
         if choices.fake:
             yield from executor.execute(prepared, fake=True)
         else:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chronomig.options import Json, NoInput, Sets, Settings, Verbosity
+from chronomig.options import Databases, Json, NoInput, Sets, Settings, Verbosity
 from chronomig.shell import done, project
 
 
@@ -40,6 +40,40 @@ def adopt(
             yes=yes,
             json=json,
             verbosity=verbosity,
+        )
+    )
+
+
+def eject(
+    databases: Databases = None,
+    files_only: Annotated[bool, typer.Option("--files-only", help="Leave the databases alone.")] = False,
+    record_in: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--record-in",
+            metavar="ALIAS",
+            help="Record in this database without asking, also when it is protected; can be repeated.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written, write nothing.")] = False,
+    no_input: NoInput = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Overwrite and delete files without asking.")] = False,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Give the project back to stock Django: migrations in its apps, and django_migrations in step."""
+    from chronomig.commands import eject as command
+
+    done(
+        command.run(
+            project(settings),
+            databases=databases or [],
+            files_only=files_only,
+            record_in=record_in or [],
+            dry_run=dry_run,
+            interactive=not no_input,
+            yes=yes,
+            json=json,
         )
     )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import django
 from django.apps import apps
@@ -69,18 +70,28 @@ def _settings_folders() -> Iterator[Path]:
         yield Path(app.path)
 
 
+def refuse_odd_names(databases: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise ImproperlyConfigured for what Django does not look for: a NAME that is no name, OPTIONS that are none."""
+    for alias, one in databases.items():
+        name, options = one.get("NAME"), one.get("OPTIONS")
+        if not isinstance(name, str | Path) and (name is not None or one["ENGINE"].endswith("sqlite3")):
+            raise ImproperlyConfigured(f"DATABASES[{alias!r}]['NAME'] is {name!r}, which is no text and no path.")
+        if not isinstance(options, Mapping):
+            raise ImproperlyConfigured(f"DATABASES[{alias!r}]['OPTIONS'] is {options!r}, which is no dictionary.")
+
+
 def set_up_django(module: str) -> None:
     """Import the settings and the apps; raise ConfigError that names what failed."""
     try:
         django.setup()
-        connections.settings  # noqa: B018  a property that validates DATABASES
+        refuse_odd_names(connections.settings)
     except ImproperlyConfigured as error:
         raise ConfigError(
             f"Django cannot be set up with the settings {module!r}.",
             cause=str(error),
             next_step="Mend the settings.",
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # settings that call exit() may not end this quietly
         last = traceback.extract_tb(error.__traceback__)[-1]
         raise ConfigError(
             f"Django cannot be set up with the settings {module!r}.",

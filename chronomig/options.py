@@ -75,6 +75,15 @@ GhostPolicy = Annotated[
 NoStash = Annotated[
     bool, typer.Option("--no-stash", help="Let the rows that are dropped go, do not put them into the stash.")
 ]
+Stashing = Annotated[
+    bool | None,
+    typer.Option(
+        "--stash/--no-stash",
+        help="Put what is dropped on the way up into the stash, too, without asking; or let all rows that are "
+        "dropped go.",
+        show_default=False,
+    ),
+]
 Wait = Annotated[
     float | None,
     typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for another process; 0 is without end."),

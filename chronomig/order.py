@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from chronomig.effects import EVERYTHING, Effects, Meeting, Placed, meetings, placed
 from chronomig.folding import States
 from chronomig.loading import Loaded
-from chronomig.plan import Clash, Direction, Quarrel, Side
+from chronomig.plan import Clash, Quarrel, Side
+from chronomig.record import Direction
 from chronomig.state import ProjectState
 
 

@@ -11,26 +11,30 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from chronomig.edits import Meaning
 from chronomig.errors import ChronomigError
-from chronomig.plan import Applied, Direction, Step
+from chronomig.plan import Step
+from chronomig.record import Applied, Direction, Renamed
 from chronomig.sources import Source
 from chronomig.status import Line, State, Status
 
 if TYPE_CHECKING:  # status shall not pay for what only migrate needs
-    from chronomig.executor import Result
-    from chronomig.history import Event
+    from chronomig.events import Event
     from chronomig.lock import Holder
+    from chronomig.losses import CountedLoss
     from chronomig.migrator import Journey
     from chronomig.project import Database
+    from chronomig.results import Result
 
 
 def say(text: str = "", *, err: bool = False) -> None:
-    """Print a line; a reader who went away does not stop what runs."""
+    """Print a line; a reader who went away does not stop what runs. Nothing in it commands a terminal."""
     stream = sys.stderr if err else sys.stdout
+    text = visible(text)
     try:
         print(text, file=stream, flush=True)
     except BrokenPipeError:
@@ -38,6 +42,15 @@ def say(text: str = "", *, err: bool = False) -> None:
     except UnicodeEncodeError:
         encoding = stream.encoding or "ascii"
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+
+
+COMMANDING = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+"""What moves a cursor, changes colours or rings; names and texts may come from a database."""
+
+
+def visible(text: str) -> str:
+    """Return *text* with what would command a terminal written out."""
+    return text.translate(COMMANDING)
 
 
 def silence(stream: IO[str]) -> None:
@@ -108,16 +121,20 @@ def error_as_json(error: ChronomigError) -> dict[str, object]:
 # -- plans and runs -------------------------------------------------------------------------------------------------
 
 
-def say_plan(journey: Journey) -> None:
-    """Print what would move, in order."""
+def say_plan(journey: Journey, losses: Sequence[CountedLoss] = ()) -> None:
+    """Print what would move, in order, and what that destroys."""
     say(heading(journey.database))
+    for each in journey.record.renamed:
+        say(f"  rename {each.was} -> {each.name}  (in the history: its file has another name now)")
     for one in journey.adoptable:
         say(f"  adopt  {one.name}")
     for step in journey.plan:
         say(f"  {step.direction:<5}  {step.name}{resumed(step)}{code_of(step, journey)}")
     for name in journey.plan.missing:
         say(f"  stays  {name}  (applied, but without a file)")
-    if not journey.plan and not journey.adoptable:
+    for loss in losses:
+        say(f"  destroys  {loss}")
+    if not (journey.plan or journey.adoptable or journey.record.renamed):
         say("  nothing to do")
 
 
@@ -135,12 +152,18 @@ def plan_as_json(journey: Journey) -> dict[str, object]:
     return {
         "alias": journey.database.alias,
         "set": journey.database.set.name,
+        "renamed": [{"was": one.was, "name": one.name} for one in journey.record.renamed],
         "adopt": [one.name for one in journey.adoptable],
         "steps": [
             {"name": step.name, "direction": step.direction, "resumed": bool(step.resumed)} for step in journey.plan
         ],
         "missing": list(journey.plan.missing),
     }
+
+
+def loss_as_json(loss: CountedLoss) -> dict[str, object]:
+    """The rows are null where counting took too long."""
+    return {"name": loss.migration, "direction": loss.direction, "what": loss.what, "rows": loss.rows}
 
 
 def result_as_json(result: Result) -> dict[str, object]:
@@ -172,6 +195,11 @@ class PlainReporter:
         if not self.quiet:
             for one in applied:
                 say(f"  adopted   {one.name}")
+
+    def renamed(self, database: Database, names: Sequence[Renamed]) -> None:
+        if not self.quiet:
+            for one in names:
+                say(f"  renamed   {one.was} -> {one.name}")
 
     def moved(self, database: Database, result: Result) -> None:
         if not self.quiet:
@@ -215,6 +243,7 @@ def say_status(status: Status) -> None:
     for line in status.lines:
         say("  " + "  ".join(filter(None, [f"{line.state:<9}", f"{line.name:<{width}}", *details(line)])).rstrip())
     say_edits(status)
+    say_leftovers(status)
 
 
 def status_heading(status: Status) -> str:
@@ -250,6 +279,12 @@ def say_edits(status: Status) -> None:
                 say(f"  | {text}")
 
 
+def say_leftovers(status: Status) -> None:
+    """Print what a failure left behind, with what to type."""
+    for one in status.leftovers:
+        say(f"  {one}")
+
+
 def whence(line: Line) -> str:
     """Say where the code of a migration without its file would come from, and what it came with."""
     if not line.is_ghost and not line.edited:
@@ -265,6 +300,7 @@ def status_as_json(status: Status) -> dict[str, object]:
         "vendor": status.vendor,
         "settled": status.settled,
         "migrations": [line_as_json(line) for line in status.lines],
+        "leftovers": [asdict(one) for one in status.leftovers],
     }
 
 
@@ -308,7 +344,7 @@ def in_a_line(event: Event) -> str:
     lines = event.detail.split("\n")
     if event.kind in ("collapsing", "squashed"):
         return f"{plural(len(lines), 'migration')}, from {lines[0]} to {lines[-1]}"
-    return " ".join(lines)
+    return f"was {event.detail}" if event.kind == "renamed" else " ".join(lines)
 
 
 def event_as_json(event: Event) -> dict[str, object]:

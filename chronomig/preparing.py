@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from chronomig.errors import Refused
 from chronomig.loading import Loaded
-from chronomig.plan import Direction, HalfDone, Plan, Step
+from chronomig.plan import Plan, Step
+from chronomig.record import Direction, HalfDone
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class VanishedRefused(Refused):
             cause="\n".join(f"  {one.name}: {', '.join(one.vanished)}" for one in gone),
             next_step=(
                 "Install the package again. Or leave that code out for good, if no database needs what it did: "
-                f"chronomig freeze --without-code {gone[0].name}."
+                f"chronomig freeze {' '.join(f'--without-code {one.name}' for one in gone)}."
             ),
         )
 

@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from django.apps import apps
-from django.db import connections
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig import config as configuration
@@ -24,17 +24,15 @@ from chronomig.baselines import as_applied, standing, with_standing
 from chronomig.config import Config, DatabaseConfig, Order, SetConfig
 from chronomig.edits import Edit, compare
 from chronomig.errors import ConfigError, GitError, UsageError, did_you_mean
+from chronomig.events import Kind, renaming, taking_over
 from chronomig.folding import States
 from chronomig.frozen import Frozen, read_frozen
-from chronomig.history import History, Kind, taking_over
-from chronomig.loading import (
-    Key,
-    Loaded,
-    Loader,
-    origins,
-    read_origin,
-)
-from chronomig.plan import Applied, Clash, Judge, Plan, Record, plan
+from chronomig.history import History
+from chronomig.loading import Loaded, Loader
+from chronomig.origins import Key, origins, read_origin
+from chronomig.plan import Clash, Judge, Plan, plan
+from chronomig.record import Applied, Record
+from chronomig.renames import with_renames
 from chronomig.snapshots import Snapshots
 from chronomig.sources import Aim, Code, Shelf, code_for, edited
 from chronomig.stash import Entries, Limits, can_stash
@@ -98,10 +96,17 @@ class MigrationSet:
         stored = self.snapshots.known(self.contents(names, there)) if self.config.snapshots else {}
         return States(names, lambda name: self.loader.load(there[name]), stored)
 
-    def judge(self, entries: Mapping[str, Entry]) -> Judge:
-        """Return what judges a clash in the order by what the operations do; *entries* have the code."""
+    def judge(self, entries: Mapping[str, Entry], apart: frozenset[str] = frozenset()) -> Judge:
+        """
+        Return what judges a clash in the order by what the operations do; *entries* have the code.
+
+        Where what is *apart* comes up, nothing stands in the way here: who runs it judges.
+        """
 
         def judge(clashes: Sequence[Clash], settled: Sequence[str], ups: Sequence[str]) -> Sequence[Clash]:
+            last = max(clash.name for clash in clashes)
+            if any(name in apart and name <= last for name in ups):
+                return ()
             from chronomig.order import OrderJudge  # imported by who has something out of order
 
             load = self.loader.load
@@ -159,8 +164,8 @@ class Database:
         return can_stash(self.connection) and (not self.config.protected if wanted is None else wanted)
 
     def record(self) -> Record:
-        """Return what is applied, with what the next migrate will adopt at the head."""
-        record = self.history.read()
+        """Return what is applied, by the names of the files, with what the next migrate will adopt at the head."""
+        record = with_renames(self.history.read(), self.set.timeline)
         record = replace(record, applied=(*self.adoptable(record), *record.applied))
         return with_standing(record, self.set.timeline)
 
@@ -188,6 +193,14 @@ class Database:
         self.history.write_all(taking_over(one, files[one.name], stands.get(one.name)) for one in taken)
         return taken
 
+    def rename(self, record: Record) -> None:
+        """Write to the history, and the stash, what the files are called by now."""
+        self.history.ensure_table()
+        with transaction.atomic(self.alias):
+            self.history.write_all(renaming(one, (*record.applied, *record.undone)) for one in record.renamed)
+            for one in record.renamed:
+                self.stash.rename(one.was, one.name)
+
     def known(self, record: Record, text: str) -> Known:
         """Return what a target can refer to; the files are read only for a target with an app label."""
         return Known.of(self.set.timeline.names, record, self.set.origins if " " in text else {})
@@ -204,7 +217,7 @@ class Database:
             record,
             code.wanted,
             order=order,
-            judge=self.set.judge(code.entries),
+            judge=self.set.judge(code.entries, code.apart),
             edited=self.edited(record.applied) if order is Order.REWIND else code.edited,
             elsewhere=code.elsewhere,
             unrelated=self.unrelated(record, code),
@@ -215,7 +228,7 @@ class Database:
         adopted = [one.name for one in record.applied if one.how == Kind.ADOPTED and one.name in code.wanted]
         newest = max(adopted, default="")
         ahead = {*code.wanted} - {*record.names}
-        late = [name for name in code.target.names if name < newest and name in ahead]
+        late = [name for name in code.target.names if name < newest and name in ahead and name not in code.apart]
         return unrelated(code.target, adopted, late, self.set.loader.load) if late else {}
 
     def edited(self, applied: Iterable[Applied]) -> frozenset[str]:
@@ -288,10 +301,16 @@ class Project:
             )
         return self.databases[alias]
 
-    def stash_limits(self, *, puts_aside: bool = True) -> Limits:
-        """Return what the stash of a database takes."""
+    def stash_limits(self, wanted: bool | None = None) -> Limits:
+        """Return what the stash of a database takes: *wanted* says all that is dropped, or nothing."""
         config = self.config
-        return Limits(config.stash_max_rows, config.stash_max_mb, config.stash_days, puts_aside)
+        return Limits(
+            config.stash_max_rows,
+            config.stash_max_mb,
+            config.stash_days,
+            puts_aside=wanted is not False,
+            both_ways=wanted is True,
+        )
 
     def choose_sets(self, names: Sequence[str]) -> list[MigrationSet]:
         """Return the sets named, or all; raise UsageError."""
@@ -305,10 +324,15 @@ class Project:
         return [self.sets[name] for name in dict.fromkeys(names)] or list(self.sets.values())
 
     def own_apps(self) -> frozenset[str]:
-        """Return the labels of the apps that are the project's own: configured, or found below its root."""
+        """
+        Return the labels of the apps that are the project's own: configured, or found below its root.
+
+        Those that are developed here for others are not among them.
+        """
         if self.config.own_apps is not None:
-            return frozenset(self.config.own_apps)
-        return frozenset(app.label for app in apps.get_app_configs() if self.is_own(Path(app.path)))
+            return frozenset(self.config.own_apps) - {*self.config.template_apps}
+        found = {app.label for app in apps.get_app_configs() if self.is_own(Path(app.path))}
+        return frozenset(found - {*self.config.template_apps})
 
     def is_own(self, path: Path) -> bool:
         """Whether code is the project's own; a virtual environment below the root is not."""

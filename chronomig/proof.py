@@ -10,11 +10,13 @@ from chronomig.drift.actual import names_of_tables, read_tables
 from chronomig.drift.dialects import VENDORS
 from chronomig.drift.schema import Kind, Table
 from chronomig.errors import UsageError
-from chronomig.executor import Executor, Failed, Watcher
+from chronomig.executor import Executor
 from chronomig.history import History
-from chronomig.plan import Direction, Step
+from chronomig.plan import Step
 from chronomig.preparing import Prepared
 from chronomig.project import Database
+from chronomig.record import Direction
+from chronomig.results import Failed, Watcher
 from chronomig.scratch import scratch_database
 from chronomig.seeding import rows_of, seed
 

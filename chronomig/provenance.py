@@ -11,7 +11,8 @@ from enum import StrEnum
 from django.apps import apps
 
 from chronomig.copying import distribution_of, reason_for_reference, source_of
-from chronomig.loading import Origin, origins_in
+from chronomig.origins import Origin, origins_in
+from chronomig.templates import is_own_format, source_of_template
 from chronomig.timeline import Entry
 from chronomig.vendor import Templates
 
@@ -85,11 +86,13 @@ def provenance(templates: Templates) -> Iterator[Provenance]:
 
 
 def is_own(templates: Templates, origin: Origin) -> bool:
-    return origin.app in templates.own_apps
+    return origin.app in templates.own_apps and not is_own_format(origin)
 
 
 def source_there(templates: Templates, origin: Origin) -> bytes | None:
     """Return the original's text as it is installed, None where it is not."""
+    if is_own_format(origin):
+        return source_of_template(origin)
     if not templates.loader.is_there(origin.key):
         return None
     path = source_of(type(templates.loader.disk_migrations[origin.key]))

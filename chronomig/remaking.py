@@ -23,8 +23,8 @@ from django.db.backends.sqlite3.schema import DatabaseSchemaEditor
 from django.db.backends.utils import strip_quotes
 from django.db.models import Field, ForeignKey, Model
 
-from chronomig.batching import Group, Move
-from chronomig.plan import Direction
+from chronomig.batching import Group
+from chronomig.record import Direction
 from chronomig.state import ProjectState, Reader, read_by
 
 CELLS_PER_ENTRY = 100
@@ -268,30 +268,9 @@ class Remake:
         return type(name, self.model.__bases__, body)
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Operations that run together: several in one remake of their table, or one as it stands."""
-
-    moves: tuple[Move, ...]
-    remake: Remake | None = None
-
-    def run(self, editor: BaseDatabaseSchemaEditor, direction: Direction) -> None:
-        if self.remake is not None:
-            self.remake.run(editor)
-            return
-        for move in self.moves:
-            move.run(editor, direction)
-
-
 def can_remake(connection: BaseDatabaseWrapper) -> bool:
     """Whether tables can be remade here. By exact type: SpatiaLite's schema editor keeps books of its own."""
     return connection.SchemaEditorClass is DatabaseSchemaEditor
-
-
-def batches(editor: BaseDatabaseSchemaEditor, group: Group, direction: Direction) -> list[Batch]:
-    """Return *group* as one batch where its table has to be remade, else as one for each operation."""
-    remake = remake_for(editor, group, direction)
-    return [Batch(group.moves, remake)] if remake else [Batch((move,)) for move in group.moves]
 
 
 def remake_for(editor: BaseDatabaseSchemaEditor, group: Group, direction: Direction) -> Remake | None:

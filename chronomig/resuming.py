@@ -11,20 +11,24 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import dropwhile
 from typing import Any
 
 from django.db import Error as DatabaseFault
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations.operations import AlterUniqueTogether
+from django.db.migrations.operations import AlterField, AlterUniqueTogether
 from django.db.migrations.operations.base import Operation
 from django.db.models import Model
 
+from chronomig.batching import Move, groups
 from chronomig.errors import ExecutionError
-from chronomig.plan import Direction
 from chronomig.preparing import Prepared
-from chronomig.remaking import Batch, run_deferred
+from chronomig.record import Direction
+from chronomig.remaking import run_deferred
+from chronomig.stash import RemovedField
 from chronomig.state import ProjectState, is_opaque
+from chronomig.way import Way
 
 
 class HalfMade(ExecutionError):
@@ -38,27 +42,37 @@ class HalfMade(ExecutionError):
         )
 
 
-def in_effect(one: Prepared, *, rolls_back: bool) -> int:
-    """
-    Return how many operations of a migration count as in effect when it begins.
+def in_effect(one: Prepared) -> int:
+    """Return how many operations of a migration are recorded as in effect when it begins."""
+    if one.step.resumed is not None:
+        return one.step.resumed.done
+    return 0 if one.is_up else len(one.loaded.operations)
 
-    Where it goes on in the other direction, the operation that did not finish has to be taken up again: what is there
-    of it is undone, or completed. Code does not: it was rolled back, or nobody can tell what is left of it. Where all
-    operations are rolled back (*rolls_back*), nothing is.
+
+def taken_up(one: Prepared, way: Way) -> int:
     """
-    half, count = one.step.resumed, len(one.loaded.operations)
-    if half is None:
-        return 0 if one.is_up else count
-    if half.direction is one.step.direction or rolls_back:
+    Return how many operations count as in effect where a migration goes on that nothing rolled back.
+
+    In the other direction, what did not finish has to be taken up again, with all that may have run together with it:
+    what is there of it is undone, or completed. Code does not: it was rolled back, or nobody can tell what is left.
+    """
+    half, own = one.step.resumed, one.loaded.operations
+    if half is None or half.direction is one.step.direction:
+        return in_effect(one)
+    left = map(way.move, way.places(half.done, up=half.direction is Direction.UP))
+    left_of_own = dropwhile(lambda move: move.operation is not own[move.number - 1][1], left)
+    unfinished = next(groups(left_of_own, batch=True), None)
+    if unfinished is None or is_opaque(unfinished.moves[0].operation):
         return half.done
-    turned = half.done - 1 if one.is_up else half.done + 1
-    unfinished = max(half.done, turned)
-    known = 0 < unfinished <= count and not is_opaque(one.loaded.operations[unfinished - 1][1])
-    return turned if known else half.done
+    last = unfinished.moves[-1].number
+    return last if half.direction is Direction.UP else last - 1
 
 
 NAME = r'[`"]?([^`"\s().;]+)[`"]?'
 TABLE = rf"ALTER TABLE (?:IF EXISTS )?{NAME} "
+COLUMN_ADDED = rf"^{TABLE}ADD COLUMN {NAME}"
+COLUMN_FILLED = rf"^UPDATE {NAME} SET {NAME} = %s$"
+"""What Django does on MariaDB for a default that a column of its type cannot have: to all rows."""
 Test = Callable[["Looking", Sequence[str], str], bool]
 
 
@@ -153,7 +167,7 @@ EFFECTS: Sequence[tuple[str, Test]] = (
         rf"^{TABLE}DROP PRIMARY KEY",
         lambda db, names, sql: not any(one["primary_key"] for one in db.constraints(names[0]).values()),
     ),
-    (rf"^{TABLE}ADD COLUMN {NAME}", lambda db, names, sql: names[1] in db.columns(names[0])),
+    (COLUMN_ADDED, lambda db, names, sql: names[1] in db.columns(names[0])),
     (rf"^{TABLE}DROP COLUMN {NAME}", lambda db, names, sql: names[1] not in db.columns(names[0])),
     (rf"^{TABLE}(?:RENAME COLUMN|CHANGE) {NAME} (?:TO )?{NAME}", _renamed),
     # MariaDB keeps the index of a foreign key that is dropped, under the same name.
@@ -202,23 +216,43 @@ def columns_in(sql: str) -> list[str]:
     return [match[1] for part in parts if (match := re.match(r'\s*[`"]([^`"]+)[`"] ', part))]
 
 
-def run_again(
-    connection: BaseDatabaseWrapper, editor: BaseDatabaseSchemaEditor, part: Batch, direction: Direction
-) -> None:
-    """Run an operation that may be half there."""
-    if connection.vendor == "sqlite":  # there it has a transaction of its own
-        part.run(editor, direction)
-        return
-    (move,) = part.moves
-    up = direction is Direction.UP
-    start, end = (move.before, move.after) if up else (move.after, move.before)
-    start = start_of(connection, move.app_label, move.operation, start)
-    with leaving_what_is_done(connection):
-        replace(move, before=start if up else end, after=end if up else start).run(editor, direction)
-        run_deferred(editor)
-        if not is_opaque(move.operation):
-            put_foreign_keys_back(editor, move.app_label, move.operation, end)
+def run_again(editor: BaseDatabaseSchemaEditor, moves: Sequence[Move], direction: Direction) -> None:
+    """Run operations that may be half there, one by one, whichever of them; those of a group have one table."""
+    last, up = moves[-1], direction is Direction.UP
+    with leaving_what_is_done(editor.connection):
+        for move in moves:
+            _run_again(editor, move, direction)
             run_deferred(editor)
+        # Not before: a foreign key may have gone already with an operation that comes later.
+        if isinstance(last.operation, RemovedField) or not is_opaque(last.operation):
+            put_foreign_keys_back(editor, last.app_label, last.operation, last.after if up else last.before)
+            run_deferred(editor)
+
+
+def _run_again(editor: BaseDatabaseSchemaEditor, move: Move, direction: Direction) -> None:
+    if direction is Direction.UP:
+        start = start_of(editor.connection, move.app_label, move.operation, move.before)
+        replace(move, before=start).run(editor, direction)
+        drop_default(editor, move, move.after)
+    else:
+        start = start_of(editor.connection, move.app_label, move.operation, move.after)
+        replace(move, after=start).run(editor, direction)
+        drop_default(editor, move, move.before)
+
+
+def drop_default(editor: BaseDatabaseSchemaEditor, move: Move, end: ProjectState) -> None:
+    """Drop what Django makes the default of a column while it sets NOT NULL; on its way back it leaves it."""
+    operation = move.operation
+    if type(operation) is not AlterField:
+        return
+    states = [state.models[move.app_label, operation.model_name_lower] for state in (move.before, move.after)]
+    model: Any = end.apps.get_model(move.app_label, operation.model_name)
+    field = model._meta.get_field(operation.name)
+    changes = len({one.fields[operation.name].null for one in states}) == 2 and not field.has_db_default()
+    if changes and field.column in Looking(editor.connection).columns(model._meta.db_table):
+        change = editor.sql_alter_column_no_default_null if field.null else editor.sql_alter_column_no_default
+        table, column = editor.quote_name(model._meta.db_table), editor.quote_name(field.column)
+        editor.execute(editor.sql_alter_column % {"table": table, "changes": change % {"column": column}}, None)
 
 
 @contextmanager
@@ -226,6 +260,8 @@ def leaving_what_is_done(connection: BaseDatabaseWrapper) -> Iterator[None]:
     """Let statements inside do nothing where what they do is done."""
     looking = Looking(connection)
     asking = False
+    there = set[tuple[str, ...]]()
+    """(table, column) of columns that an operation would add, and that may have been filled since."""
 
     def done(sql: str) -> bool:
         nonlocal asking
@@ -239,7 +275,10 @@ def leaving_what_is_done(connection: BaseDatabaseWrapper) -> Iterator[None]:
         if asking:
             return execute(sql, params, many, context)
         if done(str(sql)):
+            there.update(match.groups() for match in re.finditer(COLUMN_ADDED, str(sql), re.IGNORECASE))
             return None
+        if (match := re.search(COLUMN_FILLED, str(sql), re.IGNORECASE)) and match.groups() in there:
+            sql = f"{sql} WHERE {connection.ops.quote_name(match[2])} IS NULL"
         try:
             return execute(sql, params, many, context)
         except DatabaseFault:

@@ -13,11 +13,13 @@ from django.db.migrations.questioner import MigrationQuestioner
 from chronomig.authoring import Choices, draft_changes
 from chronomig.branches import Base, Branch
 from chronomig.config import Order
+from chronomig.edits import Meaning
 from chronomig.errors import LoadError, Refused, TimelineError
-from chronomig.executor import Watcher
+from chronomig.leftovers import leftovers
 from chronomig.plan import lines_of
-from chronomig.project import MigrationSet, Project
+from chronomig.project import Database, MigrationSet, Project
 from chronomig.proof import Verdict, prove
+from chronomig.results import Watcher
 from chronomig.timeline import format_stamp
 
 MAX_AHEAD = timedelta(minutes=15)
@@ -54,6 +56,27 @@ def review(
         yield from found
         if proving is not None and not any(finding.check == "unloadable" for finding in found):
             yield from checked.unproven(proving)
+
+
+def edited_since(database: Database) -> Iterator[Finding]:
+    """Yield the files that mean something else now than when *database* applied them, with the diff."""
+    one = database.set
+    for edit in database.edits(database.record().applied).values():
+        if edit.meaning is not Meaning.SAME:
+            message = f"{edit.name} was edited since the database {database.alias!r} applied it."
+            hint = (
+                f"Restore it, and put the change into a new migration. Or let it stand: chronomig accept {edit.name}"
+            )
+            details = [f"| {line}" for line in edit.diff] or ["what was applied is nowhere to be found"]
+            path = one.directory / f"{edit.name}.py"
+            yield Finding("edited", one.name, edit.name, path, message, tuple(details), hint)
+
+
+def left_behind(database: Database) -> Iterator[Finding]:
+    """Yield what a failure left in *database*."""
+    for left in leftovers(database.connection):
+        message = f"The database {database.alias!r} has an {left.fact}."
+        yield Finding("invalid-index", database.set.name, "", database.set.directory, message, (), left.next_step)
 
 
 class Review:

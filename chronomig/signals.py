@@ -7,6 +7,7 @@ inserts an operation behind each RenameModel of the plan. What they insert is ta
 
 from __future__ import annotations
 
+import gc
 import sys
 import traceback
 from collections.abc import Collection, Iterator, Sequence
@@ -117,6 +118,7 @@ def send_post_migrate(
     (Django commits twice for each app); other receivers may count on being outside of one.
     """
     state.forget_rendered()  # all models may be rendered now: it would come on top
+    gc.collect()
     told = {"verbosity": verbosity, "interactive": interactive, "using": alias, "stdout": sys.stderr}
     told |= {"apps": state.apps, "plan": plan}
     needless = permissions.receivers()
@@ -153,7 +155,7 @@ def naming_receivers(signal: str, standing: str) -> Iterator[None]:
     """Say that a receiver failed, in which line, and what stands."""
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         raise ExecutionError(
             f"A receiver of {signal} failed; {standing}.",

@@ -17,7 +17,7 @@ from itertools import chain
 
 from chronomig.errors import GitError
 from chronomig.gitrepo import Head, Repository
-from chronomig.plan import Applied, Record
+from chronomig.record import Applied, Record
 from chronomig.timeline import NAME_PATTERN, Entry, Timeline
 from chronomig.trees import Trees
 from chronomig.vault import SHA256_PATTERN, Vault
@@ -120,17 +120,27 @@ class Aim:
 
     target: Timeline
     names: frozenset[str]
+    apart: frozenset[str] = frozenset()
+    """What another process will run, and this one cannot load: the project's own modules are others here."""
 
 
 class Code:
     """The code of one run, and what is known of the way it shall go."""
 
     def __init__(
-        self, files: Timeline, target: Timeline, record: Record, wanted: Collection[str], shelf: Shelf
+        self,
+        files: Timeline,
+        target: Timeline,
+        record: Record,
+        wanted: Collection[str],
+        shelf: Shelf,
+        apart: frozenset[str] = frozenset(),
     ) -> None:
         self.target = target
         """What goes up, and in which order."""
         self.wanted = wanted
+        self.apart = apart
+        """Code that is not loaded here, see :class:`Aim`."""
         in_effect, known = applied_or_begun(record), {*files.by_name, *target.by_name}
         down = [one for one in in_effect if one.name not in wanted]
         stray = [one for one in in_effect if one.name not in known]
@@ -159,7 +169,7 @@ def code_for(files: Timeline, record: Record, wanted: Iterable[str] | Timeline |
     if isinstance(wanted, Timeline):
         wanted = Aim(wanted, frozenset(wanted.names))
     if isinstance(wanted, Aim):
-        return Code(files, wanted.target, record, wanted.names, shelf)
+        return Code(files, wanted.target, record, wanted.names, shelf, wanted.apart)
     half = record.half_done.names if record.half_done else ()
     names = (*files.names, *record.names, *half) if wanted is None else wanted
     return Code(files, files, record, frozenset(names), shelf)

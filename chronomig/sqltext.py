@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+from django.db import Error as DatabaseFault
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration as DjangoMigration
 
-from chronomig.batching import groups
+from chronomig.editing import schema_editor
+from chronomig.errors import ChronomigError, LoadError
 from chronomig.folding import Path, States, fold
 from chronomig.loading import Loaded
-from chronomig.plan import Direction
-from chronomig.remaking import Batch, batches, can_remake
+from chronomig.record import Direction
+from chronomig.remaking import Remake
 from chronomig.state import ProjectState
+from chronomig.together import Batch, batches, grouped
 from chronomig.way import Way
 
 
@@ -35,7 +39,24 @@ def sql_of(
     way = Path(states.current, migrations, fold)
     places = range(len(migrations))
     for place in places if direction is Direction.UP else reversed(places):
-        yield migrations[place], collect(connection, migrations[place], way.at(place), direction, batch=batch)
+        with naming(migrations[place]):
+            lines = collect(connection, migrations[place], way.at(place), direction, batch=batch)
+        yield migrations[place], lines
+
+
+@contextmanager
+def naming(loaded: Loaded) -> Iterator[None]:
+    """Name the migration whose SQL cannot be had: its operations do not fit the state, or the schema."""
+    try:
+        yield
+    except (ChronomigError, DatabaseFault):
+        raise
+    except Exception as error:
+        raise LoadError(
+            f"The SQL of {loaded.name} cannot be collected.",
+            cause=f"{type(error).__name__}: {error}",
+            next_step="Mend the file, or restore those that it stands on: chronomig status.",
+        ) from error
 
 
 def collect(
@@ -43,14 +64,14 @@ def collect(
 ) -> list[str]:
     """Return the statements and comments of one migration; *base* is the state before it."""
     in_one = connection.features.can_rollback_ddl and loaded.atomic
-    with connection.schema_editor(collect_sql=True, atomic=loaded.atomic) as editor:
+    with schema_editor(connection, collect_sql=True, atomic=loaded.atomic) as editor:
         if loaded.overrides_execution and isinstance(loaded.source, DjangoMigration):
             run = loaded.source.apply if direction is Direction.UP else loaded.source.unapply
             base.after_code(lambda state: run(state, editor, collect_sql=True))
         else:
             way = Way(loaded, base)
             moves = way.moves() if direction is Direction.UP else way.moves_down()
-            for group in groups(moves, batch=batch and can_remake(connection)):
+            for group in grouped(connection, moves, batch=batch):
                 for one in batches(editor, group, direction):
                     collect_one(editor, one, direction, in_transaction=in_one)
     lines: list[str] = editor.collected_sql
@@ -74,5 +95,5 @@ def collect_one(
     batch.run(editor, direction)
     if len(lines) == count:
         lines.append("-- (no-op)")
-    elif batch.remake is not None and not in_transaction:
+    elif isinstance(batch.change, Remake) and not in_transaction:
         lines[count:] = in_a_transaction(editor.connection, lines[count:])

@@ -197,7 +197,7 @@ def is_left_out(statement: ast.stmt) -> bool:
 
 def make_absolute(statement: ast.ImportFrom, loaded: Loaded) -> None:
     """A relative import is of the package that a vendored file came from."""
-    package = (upstream_package(loaded.origin.app) or loaded.origin.package) if loaded.origin else ""
+    package = upstream_package(loaded.origin) if loaded.origin else ""
     parts = package.split(".")
     if not package or statement.level > len(parts):
         raise CannotSquash([f"{loaded.name}: {ast.unparse(statement)}"])

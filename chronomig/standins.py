@@ -15,10 +15,17 @@ from importlib.util import resolve_name
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db.migrations.operations import AddField, AlterField, CreateModel, RunPython
 from django.db.migrations.operations.base import Operation
 
 from chronomig.errors import LoadError
+
+GONE = (ImportError, AttributeError, RuntimeError, ImproperlyConfigured)
+"""
+What imports raise once a package is gone, or is there without being installed as an app: Django refuses its models,
+and its settings went with it.
+"""
 
 
 class StandIn:
@@ -38,9 +45,14 @@ class StandIn:
         return StandIn(self._path, self._imports)
 
     def __getattr__(self, name: str) -> StandIn:
-        if name.startswith("_"):
+        if name.startswith("_") and name != "_meta":  # a relation to it asks for its key
             raise AttributeError(name)
         return StandIn(f"{self._path}.{name}", self._imports)
+
+    def __getitem__(self, other: Any) -> StandIn:
+        return StandIn(self._path, self._imports)
+
+    __add__ = __radd__ = __or__ = __and__ = __mod__ = __getitem__
 
     def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[()]:
         return ()
@@ -87,7 +99,7 @@ class Imports:
     ) -> Any:
         try:
             found = builtins.__import__(name, globals, locals, fromlist or (), level)
-        except ImportError:
+        except GONE:
             if not self.loading:
                 raise
             return self._stand_in(name, globals or {}, fromlist, level)
@@ -100,7 +112,7 @@ class Imports:
         if fromlist:
             return StandIn(name, self)
         top = name.partition(".")[0]
-        with suppress(ImportError):
+        with suppress(*GONE):
             return PartOfModule(builtins.__import__(top), self)
         return StandIn(top, self)
 
@@ -177,7 +189,7 @@ def gone_imports(name: str, before: Sequence[dis.Instruction], namespace: Mappin
     level, names = (one.argval for one in before)
     try:
         found = builtins.__import__(name, namespace, None, names or (), level)
-    except ImportError:
+    except GONE:
         yield "." * level + name
         return
     for one in names or ():

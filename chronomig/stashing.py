@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from chronomig.batching import Move
-from chronomig.folding import States
+from chronomig.folding import States, fold
+from chronomig.losses import may_destroy
 from chronomig.preparing import Prepared
 from chronomig.project import Database
+from chronomig.record import Direction
 from chronomig.resuming import in_effect
 from chronomig.stash import Keeper, Limits, NothingKept, fills_again
 from chronomig.way import Way
@@ -19,17 +21,30 @@ def keeper_for(
     """Return what puts rows aside and brings them back; raise TooMuch when the stash cannot take what would go."""
     if limits is None or not database.stashes:
         return NothingKept()
-    downs = [one for one in prepared if not one.is_up and not one.loaded.overrides_execution]
-    if downs and limits.puts_aside:
+    applied = database.history.read().names
+    seen = [one for one in prepared if not one.loaded.overrides_execution]
+    downs = [one for one in seen if not one.is_up]
+    ups = [one for one in seen if one.is_up and may_destroy(one)] if applied else []
+    if (downs or ups) and limits.puts_aside:
         database.stash.ensure_table()
-    database.stash.sweep()
     filling = [
         one.loaded.name for one in prepared if one.is_up and any(fills_again(op) for _, op in one.loaded.operations)
     ]
-    applied = database.history.read().names
-    keeper = Keeper(database.connection, database.stash, limits, applied=applied, filling=filling)
+    came_back = [
+        one
+        for one in database.stash.spent()
+        if filling and one.direction is Direction.DOWN and one.migration in applied
+    ]
+    database.stash.sweep(but=came_back)
+    ways = [Direction.DOWN] * bool(downs) + [Direction.UP] * bool(ups)
+    keeper = Keeper(
+        database.connection, database.stash, limits,
+        applied=applied, filling=filling, puts_aside=ways, came_back=came_back,
+    )  # fmt: skip
     if downs:
-        keeper.weigh_all(moves_down(downs, states()))
+        keeper.weigh_all(moves_down(downs, states()), Direction.DOWN)
+    if ups and limits.both_ways:
+        keeper.weigh_all(moves_up(prepared, states()), Direction.UP)
     return keeper
 
 
@@ -37,7 +52,18 @@ def moves_down(downs: Sequence[Prepared], states: States) -> Iterator[Move]:
     """Yield the operations that will be undone, in that order, without one that did not finish."""
     for one in downs:
         way = Way(one.loaded, states.without(one.step.name))
-        yield from map(way.move, way.places(in_effect(one, rolls_back=True), up=False))
+        yield from map(way.move, way.places(in_effect(one), up=False))
+
+
+def moves_up(prepared: Sequence[Prepared], states: States) -> Iterator[Move]:
+    """Yield the operations that will run, as far as they are seen, without those that did already."""
+    for one in prepared:
+        base = states.without(one.step.name)
+        if one.is_up:
+            way = Way(one.loaded, base)
+            if not one.loaded.overrides_execution:
+                yield from map(way.move, way.places(in_effect(one), up=True))
+            states.add(one.step.name, fold(base, one.loaded))
 
 
 def tidy(database: Database, limits: Limits | None, tell: Callable[[str], None]) -> None:

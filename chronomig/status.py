@@ -10,7 +10,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from chronomig.edits import Edit
-from chronomig.plan import Record
+from chronomig.leftovers import Leftover, leftovers
+from chronomig.record import Record
 from chronomig.sources import Source
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class Status:
     vendor: str
     lines: tuple[Line, ...]
     settled: bool
+    leftovers: tuple[Leftover, ...] = ()
+    """What a failure left behind."""
 
     @property
     def counts(self) -> Counter[State]:
@@ -82,9 +85,9 @@ def status_of(database: Database) -> Status:
     """Read both lists; writes nothing."""
     record = database.record()
     lines = sorted(_lines(database, record), key=lambda line: line.name)
-    return Status(
-        database.alias, database.set.name, database.connection.vendor, tuple(lines), record.settled
-    )  # fmt: skip
+    connection = database.connection
+    left = tuple(leftovers(connection))
+    return Status(database.alias, database.set.name, connection.vendor, tuple(lines), record.settled, left)
 
 
 def _lines(database: Database, record: Record) -> Iterator[Line]:
@@ -96,6 +99,7 @@ def _lines(database: Database, record: Record) -> Iterator[Line]:
     sources = {one.name: Source.NOWHERE for one in astray} | {name: one.source for name, one in found.items()}
     late = applied_late(record)
     half = record.half_done
+    was = {one.name: f"the history calls it {one.was} until the next migrate" for one in record.renamed}
     if half is not None:
         as_one = f" of {len(half.together)} migrations that run as one" if half.together else ""
         note = f"{half.done} operations in effect{as_one}, on its way {half.direction}"
@@ -103,7 +107,7 @@ def _lines(database: Database, record: Record) -> Iterator[Line]:
     for one in record.applied:
         known = one.name in timeline.by_name
         state = State.APPLIED if known else State.FUTURE if one.name > newest else State.MISSING
-        note = "" if one.at is not None else NOT_RECORDED.get(one.how, "")
+        note = was.get(one.name, "") if one.at is not None else NOT_RECORDED.get(one.how, "")
         yield Line(
             one.name, state, one.how, one.at, one.duration_ms, one.name in edited, one.name in late, note,
             sources.get(one.name, Source.WORKING_TREE), one.branch, one.commit, edited.get(one.name),

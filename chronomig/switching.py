@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ast
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
 
 from chronomig.errors import GitError, Refused, UsageError, did_you_mean
 from chronomig.gitrepo import HEADS, Repository, refuse_odd
 from chronomig.migrator import Choices, Journey, plan_journey
-from chronomig.plan import Record
 from chronomig.project import Database, MigrationSet
+from chronomig.record import Record
+from chronomig.renames import with_renames
 from chronomig.sources import Aim, applied_or_begun
 from chronomig.timeline import Timeline
 
@@ -110,22 +114,55 @@ def tree_after(one: MigrationSet, there: Destination, git: Repository) -> Timeli
     return replace(target, entries=tuple(sorted([*kept, *added], key=lambda entry: entry.name)))
 
 
-def plan_switch(database: Database, choices: Choices, there: Destination, git: Repository) -> Journey:
-    """Plan the whole way of one database; what is applied and whose code is nowhere stays."""
-    record = database.record()
+def plan_switch(
+    database: Database, choices: Choices, there: Destination, git: Repository, is_own: Callable[[Path], bool]
+) -> Journey:
+    """
+    Plan the whole way of one database; what is applied and whose code is nowhere stays.
+
+    What only the other branch has is not loaded where it imports code that *is_own*: here that is this branch's.
+    """
     target = tree_after(database.set, there, git)
+    record = with_renames(database.record(), target)
     strangers = [one for one in applied_or_begun(record) if one.name not in target.by_name]
     found = database.set.shelf.find(strangers, database.set.timeline)
     half = record.half_done.names if record.half_done else ()
     at_hand = {*found, *(name for name in half if name in database.set.timeline.by_name)}
     stays = {one.name for one in strangers} - at_hand
-    aim = Aim(target, frozenset(target.names) | stays)
+    here = database.set.timeline.by_name
+    ups = [one for one in target if one.name not in record.names]
+    new = (one for one in ups if one.name not in here or one.sha256 != here[one.name].sha256)
+    apart = frozenset(one.name for one in new if imports_any(one.source, is_own))
+    aim = Aim(target, frozenset(target.names) | stays, apart)
     return plan_journey(database, replace(choices, wanted=lambda database, record: aim), record)
+
+
+def imports_any(source: bytes, is_own: Callable[[Path], bool]) -> bool:
+    """Whether a migration file may import a module that *is_own*; the file is read, not run."""
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError):
+        return True
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    names |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    by_hand = not names.isdisjoint({"import_module", "import_string", "__import__"})
+    return by_hand or any(lies_in(module.partition(".")[0], is_own) for module in modules)
+
+
+def lies_in(module: str, is_own: Callable[[Path], bool]) -> bool:
+    """Whether a top-level module is one that *is_own*, or is not there; imports nothing."""
+    spec = find_spec(module) if module else None
+    if spec is None:
+        return True
+    places = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.has_location and spec.origin else ())]
+    return any(is_own(Path(place)) for place in places)
 
 
 def first_half(journeys: Sequence[Journey], choices: Choices) -> tuple[list[Journey], Choices]:
     """Return the way down alone, which is gone with the code of this branch."""
-    ends = {journey.database.alias: journey.code.wanted for journey in journeys}
+    ends = {one.database.alias: {*one.code.wanted, *(each.was for each in one.record.renamed)} for one in journeys}
 
     def wanted(database: Database, record: Record) -> Aim:
         in_effect = {one.name for one in applied_or_begun(record)}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from chronomig.errors import TargetError, did_you_mean
-from chronomig.plan import Record
+from chronomig.record import Record
 from chronomig.timeline import format_stamp, is_second
 
 ISO_PATTERN = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}(:\d{2}(:\d{2})?)?(Z|[+-]\d{2}:?\d{2})?)?")

@@ -10,10 +10,20 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from chronomig.executor import Result
-from chronomig.output import PlainReporter, details, say, say_edits, seconds, status_heading, verb
+from chronomig.output import (
+    PlainReporter,
+    details,
+    say,
+    say_edits,
+    say_leftovers,
+    seconds,
+    status_heading,
+    verb,
+    visible,
+)
 from chronomig.plan import Step
 from chronomig.project import Database
+from chronomig.results import Result
 from chronomig.status import State, Status
 
 COLOURS = {
@@ -32,9 +42,15 @@ def say_status(status: Status) -> None:
     for column in ("state", "migration", "when", "took", ""):
         table.add_column(column, overflow="fold", header_style="dim")
     for line in status.lines:
-        table.add_row(Text(line.state, style=COLOURS[line.state]), line.name, *details(line))
+        table.add_row(Text(line.state, style=COLOURS[line.state]), *written(line.name, *details(line)))
     Console(highlight=False).print(table)
     say_edits(status)
+    say_leftovers(status)
+
+
+def written(*texts: str) -> Iterator[Text]:
+    """Yield what a database says, as it stands: neither markup nor what commands a terminal."""
+    return (Text(visible(text)) for text in texts)
 
 
 class ProgressReporter(PlainReporter):

@@ -7,9 +7,11 @@ read when somebody asks for them.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,7 +21,6 @@ from pathlib import Path
 from chronomig.errors import TimelineError
 
 STAMP_FORMAT = "%Y%m%d%H%M%S"
-STAMP_PARTS = ((0, 4), (4, 6), (6, 8), (8, 10), (10, 12), (12, 14))
 NAME_PATTERN = re.compile(r"(?P<stamp>\d{14})_(?P<slug>[a-z0-9_]+)", re.ASCII)
 MAX_NAME_LENGTH = 200
 """The width of the ``name`` column in the history."""
@@ -31,9 +32,10 @@ def parse_stamp(text: str) -> datetime:
     """Return the UTC second that the 14 digits name; raise ValueError when there is no such second."""
     if len(text) != 14 or not text.isascii() or not text.isdecimal():
         raise ValueError(f"{text!r} does not have 14 digits")
+    if text[8:10] > "23":
+        raise ValueError(f"{text!r} has no such hour")  # to Python 3.14 24:00 is the next day
     # strptime() takes ten times as long, and a timeline has thousands of stamps.
-    year, month, day, hour, minute, second = (int(text[place:end]) for place, end in STAMP_PARTS)
-    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    return datetime.fromisoformat(f"{text[:8]}T{text[8:]}").replace(tzinfo=UTC)
 
 
 def format_stamp(moment: datetime) -> str:
@@ -51,6 +53,8 @@ class Entry:
     """The bytes, where they do not come from the disk (the vault, a git object)."""
     fetch: Callable[[], bytes] | None = field(default=None, repr=False, compare=False)
     """Reads the bytes when they are asked for, where they do not come from the disk (the tree of a git ref)."""
+    blob: str = field(default="", repr=False, compare=False)
+    """What git calls the bytes, where that is known before they are read."""
 
     @property
     def stamp(self) -> str:
@@ -68,6 +72,8 @@ class Entry:
         if self.fetch is not None:
             return self.fetch()
         try:
+            if stat.S_ISFIFO(self.path.stat().st_mode):  # reading it would wait for somebody who writes
+                raise OSError(errno.EINVAL, "It is a named pipe")
             return self.path.read_bytes()
         except OSError as error:
             raise TimelineError(

@@ -21,6 +21,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig.config import TimeoutConfig
 from chronomig.errors import ConfigError
+from chronomig.lock import is_pooled
 
 Values = Mapping[str, str | float]
 """Session variable -> value."""
@@ -90,6 +91,12 @@ def values_for(connection: BaseDatabaseWrapper, timeouts: TimeoutConfig) -> Valu
             )
         if seconds is not None and translate is not None:
             values |= translate(seconds)
+    if values and dialect is POSTGRESQL and is_pooled(connection):
+        raise ConfigError(
+            f"Time-outs cannot be set for the database {connection.alias!r}.",
+            cause="Between it and chronomig stands a pooler (PgBouncer): they would hold for others in its sessions.",
+            next_step="Migrate through an alias that connects to the server itself, or leave the time-outs out.",
+        )
     return values
 
 
@@ -110,6 +117,25 @@ def limited(connection: BaseDatabaseWrapper, timeouts: TimeoutConfig) -> Iterato
             write(connection, dialect, before)
         except DatabaseFault:
             connection.close()  # the server may be gone, and the session with it
+
+
+@contextmanager
+def writing_from_the_start(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """
+    Let transactions of SQLite take the lock for writing when they begin, unless OPTIONS say how they begin.
+
+    One that reads first, and writes when somebody else is about to, fails at once, whatever the busy_timeout:
+    https://docs.djangoproject.com/en/stable/ref/databases/#sqlite-transaction-behavior
+    """
+    if connection.vendor != "sqlite" or connection.settings_dict["OPTIONS"].get("transaction_mode"):
+        yield
+        return
+    connection.ensure_connection()  # which sets it anew
+    connection.transaction_mode = "IMMEDIATE"  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        connection.transaction_mode = None  # type: ignore[attr-defined]
 
 
 def read(connection: BaseDatabaseWrapper, dialect: Dialect, name: str) -> str | float:

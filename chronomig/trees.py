@@ -65,7 +65,8 @@ class Trees:
         contents = Contents(self.repository, list(blobs.values()))
         directory = self.repository.top / folder
         entries = (
-            Entry(name[:-3], directory / name, fetch=partial(contents.get, blob)) for name, blob in blobs.items()
+            Entry(name[:-3], directory / name, fetch=partial(contents.get, blob), blob=blob)
+            for name, blob in blobs.items()
         )
         try:
             return make_timeline(set_name, directory, entries, now=datetime.now(UTC))

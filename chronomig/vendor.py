@@ -7,27 +7,32 @@ with what is already in the timeline in the place of what is already in the data
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Collection
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 from django.apps import apps
 from django.db import router
 from django.db.migrations import Migration as DjangoMigration
-from django.db.migrations.exceptions import NodeNotFoundError
+from django.db.migrations.exceptions import BadMigrationError, NodeNotFoundError
 from django.db.migrations.loader import MigrationLoader
 
+from chronomig.checks import adopted_in, migration_files
 from chronomig.copying import Template, importers_of, source_of
 from chronomig.errors import ChronomigError
-from chronomig.loading import Key
+from chronomig.origins import Key
 from chronomig.project import MigrationSet
+from chronomig.standins import GONE
 
 
 class TemplateLoader(MigrationLoader):
     """Django's loader, with the vendored migrations of one set in the place of the applied ones."""
 
-    def __init__(self, vendored: Collection[Key], in_part: Collection[Key] = ()) -> None:
-        self.vendored = vendored
+    def __init__(self, migration_set: MigrationSet | None = None, in_part: Collection[Key] = ()) -> None:
+        self.vendored = migration_set.origins if migration_set else {}
+        self.adopted = adopted_in(migration_set) if migration_set else set()
         self.in_part = in_part
         """Parts of squashes that Django shall see as applied, so that it takes these squashes apart."""
         try:
@@ -38,13 +43,39 @@ class TemplateLoader(MigrationLoader):
                 cause=str(error),
                 next_step="Install the app or the version that the migration depends on.",
             ) from error
+        except (*GONE, NameError, SyntaxError, BadMigrationError) as error:
+            raise ChronomigError(
+                "The migrations of the installed apps cannot be loaded.",
+                cause=f"{traceback.extract_tb(error.__traceback__)[-1].filename}: {type(error).__name__}: {error}",
+                next_step="Mend the file, or install what it needs; a file that the timeline has can be deleted.",
+            ) from error
 
     def load_disk(self) -> None:
         """What is vendored and gone from its package (moved, pruned) can still be depended on."""
         super().load_disk()
-        for app_label, name in self.vendored:
+        last: dict[str, Key] = {}
+        for app_label, name in sorted(self.vendored, key=self.vendored.__getitem__):
             if (app_label, name) not in self.disk_migrations:
-                self.disk_migrations[app_label, name] = DjangoMigration(name, app_label)
+                self.disk_migrations[app_label, name] = gone = DjangoMigration(name, app_label)
+                gone.dependencies = [last[app_label]] if app_label in last else []  # type: ignore[misc]
+            last[app_label] = (app_label, name)
+        self.migrated_apps |= {app_label for app_label, _ in self.vendored} - self.unmigrated_apps
+
+    def migrations_module(self, app_label: str) -> tuple[str | None, bool]:  # type: ignore[override]
+        """Leave out an app's originals that import what is gone, once the timeline has all of them."""
+        module, explicit = super().migrations_module(app_label)
+        return (None if module and self._is_outlived(app_label, module) else module), explicit
+
+    def _is_outlived(self, app_label: str, module: str) -> bool:
+        names = list(migration_files(module))
+        if not self.adopted.issuperset((app_label, name) for name in names):
+            return False
+        try:
+            for name in names:
+                import_module(f"{module}.{name}")
+        except GONE:
+            return True
+        return False
 
     def is_there(self, key: Key) -> bool:
         """Whether an installed app has the migration."""
@@ -58,12 +89,13 @@ class TemplateLoader(MigrationLoader):
     def applied_migrations(self, value: object) -> None:
         """Without a connection, Django sets an empty dict."""
 
-    def in_order(self) -> list[Key]:
-        """Return every migration in the order in which Django would run them on an empty database."""
-        order: dict[Key, None] = {}
-        for leaf in sorted(self.graph.leaf_nodes()):
-            order.update(dict.fromkeys(self.graph.forwards_plan(leaf)))
-        return list(order)
+
+def in_order(loader: MigrationLoader) -> list[Key]:
+    """Return every migration in the order in which Django would run them on an empty database."""
+    order: dict[Key, None] = {}
+    for leaf in sorted(loader.graph.leaf_nodes()):
+        order.update(dict.fromkeys(loader.graph.forwards_plan(leaf)))
+    return list(order)
 
 
 class Templates:
@@ -74,7 +106,7 @@ class Templates:
     ) -> None:
         self.set = migration_set
         self.own_apps = own_apps
-        self.loader = loader or TemplateLoader(migration_set.origins)
+        self.loader = loader or TemplateLoader(migration_set)
         self.apps = self._apps_of_set()
 
     def _apps_of_set(self) -> frozenset[str]:
@@ -90,7 +122,7 @@ class Templates:
     def new(self) -> list[Template]:
         """Return what is not vendored yet, in upstream's order."""
         have = self.already_there()
-        return [self.template(key) for key in self.loader.in_order() if key[0] in self.apps and key not in have]
+        return [self.template(key) for key in in_order(self.loader) if key[0] in self.apps and key not in have]
 
     def already_there(self) -> set[Key]:
         """Return the keys that the timeline holds, by name or as all that a squash replaces."""

@@ -32,6 +32,10 @@ EMPTY = """\
 """
 
 
+class Unwritable(ChronomigError, ValueError):
+    """Python code stands for no such value."""
+
+
 def render(operations: Sequence[Labelled], *, header: bool = True) -> str:
     """Return the text of a migration file with *operations*."""
     written = [write_operation(app_label, operation) for app_label, operation in operations]
@@ -44,8 +48,15 @@ def render(operations: Sequence[Labelled], *, header: bool = True) -> str:
 
 
 def write_operation(app_label: str, operation: Operation) -> tuple[str, set[str]]:
-    """Return the lines of one entry of ``operations``, and the imports that they need."""
-    text, imports = OperationWriter(operation, indentation=3).serialize()
+    """Return the lines of one entry of ``operations``, and the imports that they need; raise Unwritable."""
+    try:
+        text, imports = OperationWriter(operation, indentation=3).serialize()
+    except ValueError as error:
+        raise Unwritable(
+            f"An operation on {app_label!r} cannot be written: {operation.describe()}.",
+            cause=str(error),
+            next_step="Give what it needs (a default, a validator) a name that can be imported, or deconstruct().",
+        ) from error
     return f"        (\n            {app_label!r},\n{text}\n        ),\n".replace(
         f"'{app_label}'", f'"{app_label}"', 1
     ), imports

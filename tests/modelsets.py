@@ -144,8 +144,8 @@ def checks_of(model: type[models.Model]) -> Iterator[Any]:
 class Draw:
     """Draws sets of models, and next versions of them, from one source of randomness."""
 
-    def __init__(self, seed: int, *, size: int = 7) -> None:
-        self.random = Random(seed)
+    def __init__(self, source: int | Random, *, size: int = 7) -> None:
+        self.random = source if isinstance(source, Random) else Random(source)
         self.size = size
 
     def pair(self) -> tuple[ProjectState, ProjectState]:
@@ -161,6 +161,10 @@ class Draw:
                 return found, built(found)
             except Impossible:
                 continue
+
+    def once(self, draw: Any) -> ProjectState:
+        """Return a state, or raise Impossible."""
+        return built(draw())
 
     def chance(self, probability: float) -> bool:
         return self.random.random() < probability
@@ -200,7 +204,8 @@ class Draw:
             return
         target = self.random.choice(concrete)
         if kind == "pk":
-            if not one.base and target < key:  # primary keys must not refer to each other in a circle
+            has_one = any(column.options.get("primary_key") for column in one.columns.values())
+            if not one.base and not has_one and target < key:  # primary keys must not refer to each other in a circle
                 one.columns[name] = Column("one", target, options={"primary_key": True})
             return
         through = ""

@@ -71,6 +71,10 @@ class Done:
 class Project:
     """A project with manage.py, settings, and as many apps as a test writes."""
 
+    interpreter = sys.executable
+    patience = 120
+    """How many seconds a command may take."""
+
     def __init__(
         self, root: Path, databases: Mapping[str, Mapping[str, Any]], apps: Sequence[str] = ("shop",)
     ) -> None:
@@ -127,7 +131,7 @@ class Project:
 
     def chronomig(self, *arguments: str, **options: Any) -> Done:
         """Run ``chronomig …`` in the project's folder."""
-        return self.run([sys.executable, "-m", "chronomig", *arguments], **options)
+        return self.run([self.interpreter, "-m", "chronomig", *arguments], **options)
 
     def ok(self, *arguments: str, **options: Any) -> Done:
         """Run ``chronomig …`` and insist on exit code 0."""
@@ -137,7 +141,7 @@ class Project:
 
     def manage(self, *arguments: str, **options: Any) -> Done:
         """Run ``manage.py …``."""
-        return self.run([sys.executable, "manage.py", *arguments], **options)
+        return self.run([self.interpreter, "manage.py", *arguments], **options)
 
     def run(
         self,
@@ -156,7 +160,7 @@ class Project:
             capture_output=True,
             text=True,
             encoding="utf-8",
-            timeout=120,
+            timeout=self.patience,
             check=False,
         )
         return Done(done)
@@ -164,7 +168,7 @@ class Project:
     def start(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start ``chronomig …`` and return while it runs; Ctrl-C reaches it even from a background shell."""
         return subprocess.Popen(
-            [sys.executable, "-m", "chronomig", *arguments],
+            [self.interpreter, "-m", "chronomig", *arguments],
             cwd=self.root,
             env=self.environment(env),
             stdin=subprocess.DEVNULL,
@@ -183,7 +187,7 @@ class Project:
     def python(self, code: str) -> Any:
         """Run *code* in the project, in a process of its own, and return what it left in ``result``."""
         text = "import json, django\ndjango.setup()\n" + textwrap.dedent(code) + "\nprint(json.dumps(result))"
-        done = self.run([sys.executable, "-c", text], env={"DJANGO_SETTINGS_MODULE": "site_settings"})
+        done = self.run([self.interpreter, "-c", text], env={"DJANGO_SETTINGS_MODULE": "site_settings"})
         assert done.code == 0, done
         return json.loads(done.out.strip().splitlines()[-1])
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chronomig.adopt import stamps_for
+from chronomig.dating import stamps_for
 from tests.conftest import sqlite_settings
 from tests.databases import TestDatabase
+from tests.gitting import Git
 from tests.projects import BASE_APPS, Project
+from tests.test_terminal import on_a_terminal
 
 BOTH = "CHRONOMIG = {'sets': {'default': {'databases': ['default', 'fresh']}}}\n"
 APPS = ["people", "shop"]
@@ -159,6 +164,13 @@ def test_a_dry_run_shows_everything_and_writes_nothing(small: Project) -> None:
     assert originals(small) == ["0001_initial.py", "0002_item_m.py"]
 
 
+def test_a_terminal_shows_how_far_the_copying_is(small: Project) -> None:
+    code, screen = on_a_terminal(small, "adopt")
+    assert code == 0, screen
+    assert re.search(r"\d+/16 copying", screen)
+    assert "copying" not in small.ok("adopt", "--dry-run").err
+
+
 def test_adopting_again_goes_on_where_it_was_cut_short_and_takes_what_came_since(small: Project) -> None:
     small.ok("adopt")
     whole = [name[15:] for name in small.files()]
@@ -174,6 +186,55 @@ def test_adopting_again_goes_on_where_it_was_cut_short_and_takes_what_came_since
     small.ok("adopt")
     assert [name[15:] for name in small.files()] == [*whole, "shop_0003_more"]
     assert small.ok("migrate").out.count("applied") == 1
+
+
+def commit_dates(git: Git, dates: Mapping[str, str]) -> None:
+    """Commit files one by one, as if on these dates."""
+    for path, date in dates.items():
+        git("add", path)
+        git("commit", "-q", "-m", path, env={"GIT_AUTHOR_DATE": f"{date}T12:00:00+0200"})
+
+
+def without_headers(project: Project) -> None:
+    for path in (project.root / "shop/migrations").glob("0*.py"):
+        path.write_text(path.read_text().partition("\n")[2])
+
+
+def test_dates_of_git_become_stamps_where_they_keep_the_order(small: Project, tmp_path: Path) -> None:
+    without_headers(small)
+    small.write(
+        "shop/migrations/0003_more.py",
+        upstream("shop", "0003_more", needs="('shop', '0002_item_m')").replace(
+            "2024-01-01 00:00", "2023-05-05 08:00"
+        ),
+    )
+    small.write(
+        "shop/migrations/0004_new.py", upstream("shop", "0004", needs="('shop', '0003_more')").partition("\n")[2]
+    )
+    git = Git.init(small.root)
+    folder = "shop/migrations"
+    commit_dates(
+        git,
+        {
+            f"{folder}/0002_item_m.py": "2023-04-01",
+            f"{folder}/0001_initial.py": "2023-03-01",
+            f"{folder}/0003_more.py": "2023-06-01",
+        },
+    )
+    small.write(f"{folder}/0002_item_m.py", (small.root / folder / "0002_item_m.py").read_text() + "\n# edited\n")
+    commit_dates(git, {f"{folder}/0002_item_m.py": "2023-08-01"})
+    small.ok("adopt")
+    stamps = {name[15:]: name[:14] for name in small.files() if "shop" in name}
+    assert stamps["shop_0001_initial"] == "20230301100000"
+    assert stamps["shop_0002_item_m"] == "20230401100000"
+    assert stamps["shop_0003_more"] == "20230505080000"
+    assert stamps["shop_0004_new"] > "20230505080000"
+    shutil.rmtree(small.root / "project_migrations")
+    git("clone", "-q", "--depth", "1", f"file://{small.root}", str(tmp_path / "shallow"))
+    shutil.rmtree(small.root / ".git")
+    shutil.copytree(tmp_path / "shallow/.git", small.root / ".git")
+    small.ok("adopt")
+    assert [name[:8] for name in small.files() if "shop_0001" in name] == ["20230505"]  # runs up to the header's
 
 
 def test_originals_are_deleted_only_with_a_yes(small: Project) -> None:
@@ -388,7 +449,7 @@ def day(number: int) -> datetime:
 
 
 def test_dates_become_stamps_where_they_keep_the_order() -> None:
-    assert stamps_for([day(3), day(9), day(4), None, day(5)], None, NOW) == [
+    assert stamps_for([[day(3), day(9), day(4), None, day(5)]], None, NOW) == [
         "20240103000000",
         "20240103000001",
         "20240104000000",
@@ -397,15 +458,121 @@ def test_dates_become_stamps_where_they_keep_the_order() -> None:
     ]
 
 
+def test_dates_of_a_second_source_fill_what_the_first_leaves_where_they_keep_the_order() -> None:
+    headers = [day(3), None, day(9), None, day(5), day(12)]
+    commits = [day(1), day(4), day(4), day(6), day(30), day(13)]
+    assert stamps_for([headers, commits], None, NOW) == [
+        "20240103000000",
+        "20240104000000",
+        "20240104000001",
+        "20240104000002",
+        "20240105000000",
+        "20240112000000",
+    ]
+
+
 def test_stamps_without_dates_end_now_and_never_stand_before_what_is_there() -> None:
-    assert stamps_for([None, None], None, NOW) == ["20251231235959", "20260101000000"]
-    assert stamps_for([None, day(2)], "20260101000000", NOW) == ["20260101000001", "20260101000002"]
-    assert stamps_for([None, datetime(2030, 1, 1, tzinfo=UTC)], None, NOW)[-1] == "20260101000000"
-    assert stamps_for([], None, NOW) == []
+    assert stamps_for([[None, None]], None, NOW) == ["20251231235959", "20260101000000"]
+    assert stamps_for([[None, day(2)]], "20260101000000", NOW) == ["20260101000001", "20260101000002"]
+    assert stamps_for([[None, datetime(2030, 1, 1, tzinfo=UTC)]], None, NOW)[-1] == "20260101000000"
+    assert stamps_for([[]], None, NOW) == []
 
 
 def test_stamps_rise_strictly_and_are_seconds_that_exist_whatever_the_dates() -> None:
     dates = [day(1 + (place * 7) % 28) for place in range(200)]
-    stamps = stamps_for(dates, None, NOW)
+    others = [day(1 + (place * 11) % 28) if place % 3 else None for place in range(200)]
+    stamps = stamps_for([dates, others], None, NOW)
     assert stamps == sorted(set(stamps))
     assert len(stamps) == 200
+
+
+MODULES = "MIGRATION_MODULES = {'shop': 'history.shop', 'taggit': 'history.taggit', 'sessions': None}\n"
+
+
+@pytest.fixture
+def elsewhere(sqlite_project: Project) -> Project:
+    """A project on SQLite that Django migrated; migrations of an own and of a reusable app stand elsewhere."""
+    project = sqlite_project
+    project.configure(base=STOCK, extra=MODULES)
+    project.models("class Item(models.Model):\n    n = models.IntegerField(default=0)\n")
+    for package in ("history", "history/shop", "history/taggit"):
+        project.write(f"{package}/__init__.py", "")
+    assert project.manage("makemigrations", "shop", "taggit").code == 0
+    done = project.manage("migrate", "--run-syncdb")
+    assert done.code == 0, done
+    with_chronomig(project)
+    return project
+
+
+@pytest.mark.parametrize("choice", [["--copy"], ["--move", "--yes"]])
+def test_migrations_that_stand_elsewhere_are_adopted(elsewhere: Project, choice: list[str]) -> None:
+    made = elsewhere.schema()
+    told = elsewhere.ok("adopt", *choice).out
+    slugs = [name[15:] for name in elsewhere.files()]
+    assert {"shop_0001_initial", "taggit_0001_initial", "session"} < set(slugs)
+    assert "taggit_0002_auto_20150616_2121" not in slugs
+    assert ("deleted history/shop/0001_initial.py" in told) is ("--move" in choice)
+    assert elsewhere.ok("makemigrations", "--check").out == "default: no changes\n"
+    assert "applied" not in elsewhere.ok("migrate").out
+    elsewhere.ok("migrate", "--to", "zero", "--yes")
+    elsewhere.ok("migrate")
+    assert elsewhere.schema() == made
+
+
+SWAPPED = """
+from django.conf import settings
+from django.db import models
+
+class Address(models.Model):
+    line = models.CharField(max_length=9)
+
+    class Meta:
+        swappable = "REUSABLE_ADDRESS"
+
+class Parcel(models.Model):
+    to = models.ForeignKey(settings.REUSABLE_ADDRESS, models.CASCADE)
+"""
+OUR_ADDRESS = "class Place(models.Model):\n    line = models.CharField(max_length=9)\n"
+
+
+@pytest.mark.parametrize("swapped", ["shop.Place", "reusable.Address"])
+def test_a_swappable_model_of_a_reusable_app_is_adopted_swapped_or_not(database: TestDatabase, tmp_path: Path, swapped: str) -> None:  # fmt: skip
+    entries = {"default": database.settings(), "fresh": database.settings("_fresh")}
+    project = Project(tmp_path / "site", entries, ["shop", "reusable"])
+    project.write("reusable/__init__.py", "")
+    project.write("reusable/models.py", SWAPPED)
+    project.models(OUR_ADDRESS)
+    own = f"CHRONOMIG['own_apps'] = ['shop']\nREUSABLE_ADDRESS = {swapped!r}\n"
+    project.configure(base=BASE_APPS[1:], extra=BOTH + own)
+    assert project.manage("makemigrations", "reusable", "shop").code == 0
+    assert "to=settings.REUSABLE_ADDRESS" in (project.root / "reusable/migrations/0001_initial.py").read_text()
+    assert project.manage("migrate").code == 0
+    project.configure(base=BASE_APPS)
+    project.ok("adopt")
+    slugs = [name[15:] for name in project.files()]
+    if swapped == "shop.Place":
+        assert slugs.index("shop_0001_initial") < slugs.index("reusable_0001_initial")
+    assert project.ok("makemigrations", "--check").out == "default: no changes\n"
+    done = project.ok("migrate")
+    assert done.out.count("  adopted   ") == done.out.count("  applied   ") == len(slugs)
+    assert project.schema("fresh") == project.schema()
+
+
+def test_originals_that_import_what_is_gone_are_not_looked_at_once_they_are_adopted(small: Project) -> None:
+    small.write("palette.py", "COLOUR = 1\n")
+    original = upstream("shop", "0003_more", needs="('shop', '0002_item_m')", head="from palette import COLOUR")
+    small.write("shop/migrations/0003_more.py", original)
+    small.ok("adopt")
+    small.ok("migrate")
+    (small.root / "palette.py").unlink()
+    assert small.ok("makemigrations", "--check").out == "default: no changes\n"
+    assert "shop_0003_more  own" in small.ok("vendor", "--list").out
+    small.write("shop/migrations/0004_new.py", upstream("shop", "0004_new", needs="('shop', '0003_more')"))
+    done = small.chronomig("adopt")
+    assert done.code == 1
+    assert "The migrations of the installed apps cannot be loaded." in done.err
+    assert "0003_more.py: ModuleNotFoundError: No module named 'palette'" in done.err
+    assert "a file that the timeline has can be deleted." in done.err
+    (small.root / "shop/migrations/0003_more.py").unlink()
+    small.ok("adopt")
+    assert small.files()[-1].endswith("shop_0004_new")

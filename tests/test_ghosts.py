@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from tests.gitting import Git
 from tests.projects import Project
 from tests.test_makemigrations import answer
 from tests.test_refs import COLOUR, NOTES, A, B, C, columns, in_git
@@ -130,3 +133,61 @@ def test_after_a_hard_reset_what_was_lost_is_still_undone(sqlite_project: Projec
     git("reset", "-q", "--hard", "v1")
     sqlite_project.ok("migrate", "--ghosts", "rollback")
     assert columns(sqlite_project) == ["id"]
+
+
+def after_a_forced_push(project: Project, git: Git) -> None:
+    remote = project.root.parent / "remote.git"
+    git("clone", "-q", "--bare", str(project.root), str(remote))
+    git("remote", "add", "origin", str(remote))
+    git("fetch", "-q", "origin")
+    git("branch", "-q", "--set-upstream-to", "origin/notes")
+    other = Git(project.root.parent / "other")
+    git("clone", "-q", str(remote), str(other.root))
+    other("push", "-q", "--force", "origin", "origin/colour:notes")
+    git("fetch", "-q", "origin")
+    git("reset", "-q", "--hard", "origin/notes")
+
+
+def after_the_branch_was_deleted(project: Project, git: Git) -> None:
+    git("switch", "-q", "colour")
+    git("branch", "-q", "-D", "notes")
+
+
+def after_a_rebase_that_dropped_it(project: Project, git: Git) -> None:
+    git("rebase", "-q", "--onto", "colour", "notes")
+
+
+def after_an_amended_commit(project: Project, git: Git) -> None:
+    git("rm", "-q", f"project_migrations/default/{B}.py")
+    project.migration(C, COLOUR)
+    git("add", "-A")
+    git("commit", "-q", "--amend", "-m", "another")
+
+
+def after_git_stash(project: Project, git: Git) -> None:
+    git("reset", "-q", "--soft", "main")
+    git("stash", "-q")
+    git("checkout", "-q", "colour", "--", ".")
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        after_a_forced_push,
+        after_the_branch_was_deleted,
+        after_a_rebase_that_dropped_it,
+        after_an_amended_commit,
+        after_git_stash,
+    ],
+)
+def test_what_git_took_out_of_the_tree_is_noticed_and_undone(
+    project: Project, lost: Callable[[Project, Git], None]
+) -> None:
+    git = in_git(project)
+    git("switch", "-q", "notes")
+    project.ok("migrate")
+    lost(project, git)
+    assert project.states() == {A: "applied", B: "missing", C: "pending"}
+    project.ok("migrate", "--ghosts", "rollback")
+    assert columns(project) == ["id", "colour"]
+    assert project.states() == {A: "applied", C: "applied"}

@@ -1,18 +1,22 @@
-"""Git's hooks say when the databases and the tree differ."""
+"""Git's hooks say when the databases and the tree differ, and ask what to do."""
 
 from __future__ import annotations
 
 import os
+import pty
+import socket
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.gitting import Git
+from chronomig.asking import agrees
+from tests.gitting import IDENTITY, Git
 from tests.projects import Project
-from tests.test_refs import B, C, in_git
+from tests.test_refs import B, C, columns, in_git
 
 NAMES = ("post-checkout", "post-merge", "post-rewrite")
 PATHS = {"PYTHONPATH": str(Path(__file__).parents[1])}
@@ -68,6 +72,81 @@ def test_the_switch_of_chronomig_is_quiet(sqlite_project: Project, git: Git) -> 
     sqlite_project.ok("migrate")
     sqlite_project.ok("hooks", "install")
     assert "chronomig:" not in sqlite_project.ok("switch", "notes").err
+
+
+def at_a_terminal(git: Git, *command: str, typed: str = "", env: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Run a command as a person does who answers at each prompt; return (exit code, what was shown)."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    pid, terminal = pty.fork()
+    if not pid:
+        os.chdir(git.root)
+        os.execvpe(command[0], command, {**kept, **IDENTITY, "TERM": "dumb", **(env or {})})
+    screen = b""
+    with suppress(OSError):  # what Linux says when the other side is closed
+        while chunk := os.read(terminal, 4096):
+            screen += chunk
+            if screen.endswith(b"[y/N] "):
+                os.write(terminal, f"{typed}\n".encode())
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(status), screen.decode().replace("\r", "")
+
+
+OFFER = "chronomig: Roll back 1 and apply 1 now? [y/N] "
+
+
+def test_at_a_terminal_the_hook_offers_to_roll_back_and_apply(sqlite_project: Project, git: Git) -> None:
+    git("switch", "-q", "notes")
+    sqlite_project.ok("migrate")
+    sqlite_project.ok("hooks", "install")
+    code, screen = at_a_terminal(git, "git", "switch", "-q", "colour", typed="n")
+    assert (code, OFFER in screen) == (0, True)
+    assert columns(sqlite_project) == ["id", "notes"]
+    git("switch", "-q", "notes")
+    code, screen = at_a_terminal(git, "git", "switch", "-q", "colour", typed="y")
+    assert (code, OFFER in screen) == (0, True)
+    assert columns(sqlite_project) == ["id", "colour"]
+    assert at_a_terminal(git, "git", "switch", "-q", "main", typed="y")[1].count("Roll back 1 now? [y/N]") == 1
+    assert columns(sqlite_project) == ["id"]
+
+
+def test_what_asks_where_nobody_answers_would_stop_git(sqlite_project: Project, git: Git) -> None:
+    """Without a terminal, in the background, with stderr elsewhere, and where the configuration says so."""
+    git("switch", "-q", "notes")
+    sqlite_project.ok("migrate")
+    sqlite_project.ok("hooks", "install")
+    background = ("bash", "-mc", "git switch -q colour & wait")
+    elsewhere = ("bash", "-c", "git switch -q colour 2> ../told; cat ../told")
+    for command in (background, elsewhere, ("setsid", "--wait", "git", "switch", "-q", "colour")):
+        code, screen = at_a_terminal(git, *command)
+        assert code == 0
+        assert "1 migration is applied, but not in the tree." in screen
+        assert "[y/N]" not in screen
+        git("switch", "-q", "notes")
+    sqlite_project.configure(extra="CHRONOMIG = {'hooks_ask': False}")
+    code, screen = at_a_terminal(git, "git", "switch", "-q", "colour")
+    assert ("1 migration pending." in screen, "[y/N]" in screen) == (True, False)
+    assert columns(sqlite_project) == ["id", "notes"]
+
+
+def test_a_question_that_nobody_answers_is_answered_with_no() -> None:
+    reader, writer = os.pipe()
+    with os.fdopen(reader, encoding="utf-8") as silent, os.fdopen(writer, "w", encoding="utf-8"):
+        began = time.monotonic()
+        assert not agrees(silent, "Now?", 0.2)
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "mysql"])
+def test_a_server_that_never_answers_does_not_hold_git_up(sqlite_project: Project, git: Git, engine: str) -> None:
+    sqlite_project.ok("hooks", "install")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        entry = {"ENGINE": f"django.db.backends.{engine}", "NAME": "x", "USER": "x", "HOST": "127.0.0.1"}
+        sqlite_project.databases = {"default": {**entry, "PORT": silent.getsockname()[1]}}
+        sqlite_project.configure()
+        said = told(git, "switch", "-q", "notes")
+    assert said == "chronomig: The databases did not answer within 3 seconds."
+    assert git("branch", "--show-current") == "notes"
 
 
 def test_a_failing_hook_never_blocks_git(sqlite_project: Project, git: Git) -> None:

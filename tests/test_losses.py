@@ -49,6 +49,28 @@ def test_going_down_says_what_is_lost_and_how_many_rows_and_wants_a_yes(project:
     assert "shop_item" not in project.tables()
 
 
+def test_a_plan_lists_what_it_would_destroy_and_asks_for_nothing(project: Project) -> None:
+    with_rows(project)
+    project.migration(C, '("shop", migrations.RemoveField("item", "notes")),')
+    done = project.ok("plan")
+    assert [line.strip() for line in done.out.splitlines()[1:]] == [
+        f"up     {C}",
+        f"destroys  {C} (up): column notes of shop_item, 2 rows",
+    ]
+    (one,) = project.ok("plan", "--json").json["databases"]
+    assert one["losses"] == [{"name": C, "direction": "up", "what": "column notes of shop_item", "rows": 2}]
+    down = project.ok("migrate", "--plan", "--to", A, "--no-stash").out
+    assert f"destroys  {B} (down): column notes of shop_item, 2 rows" in down
+    assert "destroys" not in project.ok("migrate", "--plan", "--to", A, "--no-stash", "--fake").out
+    assert project.applied() == [A, B]
+
+
+def test_the_plan_of_an_empty_database_loads_no_file(sqlite_project: Project) -> None:
+    sqlite_project.migration(A, CREATE, head="raise RuntimeError")
+    assert f"up     {A}" in sqlite_project.ok("plan").out
+    assert sqlite_project.ok("plan", "--json").json["databases"][0]["losses"] == []
+
+
 def test_what_the_stash_takes_is_not_lost(sqlite_project: Project) -> None:
     with_rows(sqlite_project)
     assert "stashed   shop_item: 2 rows" in sqlite_project.ok("migrate", "--to", "zero").out

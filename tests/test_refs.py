@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -150,3 +152,137 @@ def test_outside_of_a_repository_a_ref_is_an_unknown_target(sqlite_project: Proj
     sqlite_project.migration(A, CREATE)
     assert "There is no migration 'main'." in sqlite_project.chronomig("plan", "--to", "main").err
     assert "is not in a git repository." in sqlite_project.chronomig("plan", "--to", "ref:main").err
+
+
+# -- wherever the repository is -------------------------------------------------------------------------------------
+
+
+def moved_to(project: Project, root: Path) -> Project:
+    """Return the project as it is below another root, on the same database."""
+    other = object.__new__(Project)
+    other.__dict__.update(project.__dict__, root=root)
+    return other
+
+
+def detached(project: Project, git: Git) -> Project:
+    git("switch", "-q", "--detach", "colour")
+    return project
+
+
+def amid_a_rebase(project: Project, git: Git) -> Project:
+    git("switch", "-q", "colour")
+    project.write("shop/text.txt", "colour")
+    git.commit()
+    git("switch", "-qc", "other", "main")
+    project.write("shop/text.txt", "other")
+    git.commit()
+    git("rebase", "-q", "colour", code=1)
+    assert (project.root / ".git/rebase-merge").exists()
+    return project
+
+
+def in_a_linked_worktree(project: Project, git: Git) -> Project:
+    git("worktree", "add", "-q", "../linked", "colour")
+    return moved_to(project, project.root.parent / "linked")
+
+
+def in_a_submodule(project: Project, git: Git) -> Project:
+    outer = Git.init(project.root.parent / "outer")
+    outer("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(project.root), "inner")
+    outer.commit()
+    inner = Git(outer.root / "inner")
+    inner("switch", "-q", "--track", "origin/colour")
+    inner("branch", "-q", "notes", "origin/notes")
+    return moved_to(project, inner.root)
+
+
+def with_another_directory(project: Project, git: Git) -> Project:
+    git("switch", "-q", "colour")
+    git("mv", "project_migrations", "schema")
+    project.write("pyproject.toml", '[tool.chronomig]\ndirectory = "schema"\n')
+    git.commit()
+    return project
+
+
+@pytest.mark.parametrize(
+    "place", [detached, amid_a_rebase, in_a_linked_worktree, in_a_submodule, with_another_directory]
+)
+def test_a_ref_is_a_target_wherever_the_project_is(
+    sqlite_project: Project, place: Callable[[Project, Git], Project]
+) -> None:
+    project = place(sqlite_project, in_git(sqlite_project))
+    project.ok("migrate")
+    assert columns(project) == ["id", "colour"]
+    project.ok("migrate", "--to", "ref:notes", "--yes")
+    assert columns(project) == ["id", "notes"]
+    project.ok("migrate", "--to", "HEAD", "--yes")
+    assert columns(project) == ["id", "colour"]
+
+
+def test_a_project_below_the_root_of_its_repository_goes_to_a_ref_and_switches(sqlite_project: Project) -> None:
+    git = Git.init(sqlite_project.root.parent)
+    (git.root / ".gitignore").write_text("__pycache__/\n*.sqlite3*\n.snapshots/\n")
+    sqlite_project.migration(A, CREATE)
+    git.commit()
+    git("switch", "-qc", "notes")
+    sqlite_project.migration(B, NOTES)
+    git.commit()
+    git("switch", "-q", "main")
+    sqlite_project.ok("migrate", "--to", "notes")
+    assert columns(sqlite_project) == ["id", "notes"]
+    sqlite_project.ok("migrate", "--to", "main", "--yes")
+    sqlite_project.ok("switch", "notes")
+    assert columns(sqlite_project) == ["id", "notes"]
+
+
+def test_in_a_shallow_clone_what_is_not_there_is_said_and_what_is_there_works(sqlite_project: Project) -> None:
+    git = in_git(sqlite_project)
+    clone = sqlite_project.root.parent / "clone"
+    git("clone", "-q", "--depth", "1", "--branch", "notes", f"file://{sqlite_project.root}", str(clone))
+    project = moved_to(sqlite_project, clone)
+    project.ok("migrate", "--to", "HEAD")
+    assert columns(project) == ["id", "notes"]
+    for ref in ("HEAD~1", "v1", git("rev-parse", "v1")):
+        done = project.chronomig("migrate", "--to", f"ref:{ref}", "--yes")
+        assert done.code == 2
+        assert "This clone is shallow; git fetch --unshallow brings what is older." in done.err
+    assert columns(project) == ["id", "notes"]
+
+
+def test_names_that_are_no_utf8_are_an_error_where_a_migration_would_be_and_nothing_elsewhere(
+    sqlite_project: Project,
+) -> None:
+    git = in_git(sqlite_project)
+    git("switch", "-q", "notes")
+    (sqlite_project.root / os.fsdecode(b"shop/\xff\n.txt")).write_text("")
+    git.commit()
+    git("switch", "-qc", "odd")
+    (sqlite_project.root / os.fsdecode(b"project_migrations/default/20260104000000_\xff.py")).write_text("")
+    git.commit()
+    git("switch", "-q", "main")
+    sqlite_project.ok("migrate", "--to", "notes")
+    done = sqlite_project.chronomig("plan", "--to", "odd")
+    assert done.code in (1, 2)
+    assert "Error: The timeline of the set 'default' in " in done.err
+    assert "is not named YYYYMMDDHHMMSS_slug.py" in done.err
+
+
+def test_programs_that_the_repository_configures_do_not_run(sqlite_project: Project) -> None:
+    git = in_git(sqlite_project)
+    git("switch", "-q", "notes")
+    sqlite_project.ok("migrate")
+    git("switch", "-q", "colour")
+    marker, program = sqlite_project.root.parent / "ran", sqlite_project.root / "hooks/program"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho $0 >> {marker}\n")
+    program.chmod(0o755)
+    for hook in ("post-checkout", "reference-transaction", "post-index-change", "fsmonitor-watchman"):
+        (program.parent / hook).symlink_to(program)
+    for key in ("core.fsmonitor", "core.pager", "diff.external", "core.sshCommand", "core.askPass", "gpg.program"):
+        git("config", key, str(program))
+    git("config", "core.hooksPath", str(program.parent))
+    git("config", "log.showSignature", "true")
+    for command in (["status"], ["plan", "--to", "notes"], ["migrate", "--to", "main", "--yes"], ["check"]):
+        assert "Traceback" not in sqlite_project.chronomig(*command).err
+    assert columns(sqlite_project) == ["id"]
+    assert not marker.exists(), marker.read_text()

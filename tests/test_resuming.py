@@ -16,9 +16,13 @@ from chronomig.errors import ExecutionError  # isort: skip  Django is set up by 
 from chronomig.executor import Executor  # isort: skip
 from chronomig.folding import States  # isort: skip
 from chronomig.history import History  # isort: skip
-from chronomig.plan import Direction, HalfDone, Step  # isort: skip
+from chronomig.plan import Step
+from chronomig.record import Direction, HalfDone
+
 from chronomig.preparing import Prepared  # isort: skip
-from chronomig.resuming import HalfMade, Looking, columns_in, in_effect, is_done  # isort: skip
+from chronomig.resuming import HalfMade, Looking, columns_in, in_effect, is_done, taken_up  # isort: skip
+from chronomig.state import ProjectState  # isort: skip
+from chronomig.way import Way  # isort: skip
 from tests.schema import dump  # isort: skip
 
 if TYPE_CHECKING:
@@ -55,12 +59,20 @@ def connection(database: TestDatabase) -> Iterator[BaseDatabaseWrapper]:
 class Bench:
     """Migrations; the last one, which runs in pieces, breaks off after a number of its statements."""
 
-    def __init__(self, connection: BaseDatabaseWrapper, operation: str, before: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        operations: tuple[str, ...],
+        before: tuple[str, ...],
+        *,
+        batch: bool = False,
+    ) -> None:
         self.connection = connection
+        self.batch = batch
         self.history = History(connection, "default")
         self.written = [
             *(Written("shop", (one,)) for one in (BOX, *before)),
-            Written("shop", (operation,), atomic=False),
+            Written("shop", operations, atomic=False),
         ]
         *self.first, self.last = map(name_of, range(len(self.written)))
         self.left = -1
@@ -71,7 +83,7 @@ class Bench:
         record = self.history.read()
         states = States([one.name for one in record.applied], loaded.__getitem__)
         half = record.half_done if record.half_done and record.half_done.name == name else None
-        executor = Executor(self.connection, self.history, states, Silent(), batch=False)
+        executor = Executor(self.connection, self.history, states, Silent(), batch=self.batch)
         self.left = breaking_after
         try:
             with self.connection.execute_wrapper(self.breaking):
@@ -83,7 +95,8 @@ class Bench:
 
     def breaking(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         changes = (
-            str(sql).startswith(("CREATE", "ALTER", "DROP", "RENAME", "SET CONSTRAINTS")) and "chronomig" not in sql
+            str(sql).startswith(("CREATE", "ALTER", "DROP", "RENAME", "UPDATE", "SET CONSTRAINTS"))
+            and "chronomig" not in sql
         )
         if changes and self.left == 0:
             raise Broken
@@ -98,7 +111,7 @@ def test_an_operation_that_broke_off_anywhere_is_finished_or_undone(
     undisturbed: dict[Direction, Any] = {}
     for broken_after in range(20):
         drop_everything(connection)
-        bench = Bench(connection, OPERATIONS[number], OPERATIONS[:number])
+        bench = Bench(connection, (OPERATIONS[number],), OPERATIONS[:number])
         assert all(bench.move(name, UP) for name in bench.first)
         if broken_after == 0:
             assert bench.move(bench.last, UP)
@@ -179,5 +192,26 @@ def test_a_migration_that_turns_around_takes_up_what_did_not_finish(
 ) -> None:
     loaded = loaded_of(0, Written("shop", (BOX, "migrations.RunPython(migrations.RunPython.noop)")))
     prepared = Prepared(Step("a", direction, half), loaded)
-    assert in_effect(prepared, rolls_back=False) == expected
-    assert in_effect(prepared, rolls_back=True) == half.done  # what did not finish is not there
+    assert taken_up(prepared, Way(loaded, ProjectState())) == expected
+    assert in_effect(prepared) == half.done  # where what did not finish is not there
+
+
+@pytest.mark.parametrize(
+    ("half", "direction", "expected"),
+    [
+        (HalfDone("a", UP, 1), DOWN, 3),
+        (HalfDone("a", UP, 2), DOWN, 4),
+        (HalfDone("a", UP, 3), DOWN, 4),  # the same column once more
+        (HalfDone("a", DOWN, 4), UP, 2),
+        (HalfDone("a", DOWN, 3), UP, 1),
+        (HalfDone("a", UP, 1), UP, 1),
+    ],
+)
+def test_operations_that_may_have_run_together_are_taken_up_together(
+    half: HalfDone, direction: Direction, expected: int
+) -> None:
+    added = [f"migrations.AddField('box', '{name}', models.IntegerField(null=True))" for name in "ab"]
+    again = "migrations.AlterField('box', 'a', models.BigIntegerField(null=True))"
+    loaded = loaded_of(0, Written("shop", (BOX, *added, again)))
+    prepared = Prepared(Step("a", direction, half), loaded)
+    assert taken_up(prepared, Way(loaded, ProjectState())) == expected

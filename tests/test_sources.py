@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chronomig.gitrepo import blob_id
-from chronomig.plan import Applied
+from chronomig.record import Applied
 from chronomig.sources import Shelf, Source
 from chronomig.timeline import Entry, Timeline
 from chronomig.trees import Trees

@@ -6,6 +6,8 @@ import datetime
 import decimal
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -17,16 +19,19 @@ from tests.projects import Project
 
 set_up_django()
 
-from django.db import migrations, models  # noqa: E402
+from django.db import Error as DatabaseFault  # noqa: E402
+from django.db import migrations, models, transaction  # noqa: E402
 from django.db.backends.base.base import BaseDatabaseWrapper  # noqa: E402
 
-from chronomig.executor import Executor, Failed, Result  # noqa: E402
+from chronomig.executor import Executor  # noqa: E402
 from chronomig.folding import States  # noqa: E402
 from chronomig.history import History  # noqa: E402
 from chronomig.loading import Labelled, Loaded  # noqa: E402
 from chronomig.migration import Migration  # noqa: E402
-from chronomig.plan import Direction, HalfDone, Step  # noqa: E402
+from chronomig.plan import Step  # noqa: E402
 from chronomig.preparing import Prepared  # noqa: E402
+from chronomig.record import Direction, HalfDone  # noqa: E402
+from chronomig.results import Failed, Result  # noqa: E402
 from chronomig.stash import Entries, Keeper, Limits, State, TooMuch, fills_again  # noqa: E402
 
 NO_LIMITS = Limits(rows=1_000_000, megabytes=1_000, days=30)
@@ -129,6 +134,20 @@ def fill_items(shop: Shop, count: int = 3) -> None:
 
 
 # -- there and back -------------------------------------------------------------------------------------------------
+
+
+def test_a_column_that_is_made_and_altered_in_one_migration_comes_back_through_both(shop: Shop) -> None:
+    shop.migration(ITEM)
+    longer = migrations.AlterField("item", "notes", models.CharField(max_length=40, default="new", null=True))
+    shop.migration(NOTES, longer)
+    shop.up()
+    fill_items(shop, 2)
+    shop.model("Item").filter(n=1).update(notes=None)
+    before = shop.rows()
+    assert len(notes(shop.down())) == 2
+    assert len(notes(shop.up())) == 2
+    assert shop.rows() == before
+    assert shop.entries.all() == []
 
 
 def test_a_table_comes_back_with_its_rows_and_counts_on_where_it_was(shop: Shop) -> None:
@@ -236,7 +255,7 @@ def test_what_a_narrower_type_cuts_comes_back_unless_somebody_wrote_since(shop: 
     shop.model("Item").filter(pk=2).update(price=decimal.Decimal("9.9"))
     shop.model("Item").filter(pk=3).delete()
     shop.model("Item").create(price=decimal.Decimal("4.5"))
-    (note,) = notes(shop.up())
+    note = notes(shop.up())[-1]
     assert note == "restored  shop_item.price: 1 row; 1 stay in the stash as 1: 1 changed meanwhile"
     assert [str(one) for one in shop.model("Item").order_by("pk").values_list("price", flat=True)] == [
         "1.125", "9.900", "4.500",
@@ -254,14 +273,19 @@ def test_nulls_that_a_column_could_not_keep_come_back(shop: Shop) -> None:
     assert shop.model("Item").get().n is None
 
 
-def test_what_code_fills_in_again_gives_way_to_what_was_there(shop: Shop) -> None:
+def leave_it(apps: Any, editor: Any) -> None:
+    """Undo nothing."""
+
+
+@pytest.mark.parametrize("reverse", [migrations.RunPython.noop, leave_it])
+def test_what_code_fills_in_again_gives_way_to_what_was_there(shop: Shop, reverse: Callable[..., None]) -> None:
     def seed(apps: Any, editor: Any) -> None:
         country = apps.get_model("shop", "Country")._default_manager.using(editor.connection.alias)
         country.bulk_create([country.model(code=code, name=code) for code in ("de", "fr")])
 
     shop.migration(
         create("Country", ("code", models.CharField(max_length=2, unique=True)), ("name", models.TextField())),
-        migrations.RunPython(seed, migrations.RunPython.noop),
+        migrations.RunPython(seed, reverse),
     )
     shop.up()
     shop.model("Country").filter(code="fr").update(name="France")
@@ -307,12 +331,12 @@ def test_code_with_a_reverse_of_its_own_finds_the_rows_in_place(shop: Shop) -> N
     def look(apps: Any, editor: Any) -> None:
         seen.append(apps.get_model("shop", "Item")._default_manager.using(editor.connection.alias).count())
 
-    shop.migration(ITEM, migrations.RunPython(look, lambda apps, editor: None))
+    shop.migration(ITEM, migrations.RunPython(look, look))
     shop.up()
     fill_items(shop)
     shop.down()
     shop.up()
-    assert seen == [0, 3]
+    assert seen == [0, 3, 3]
 
 
 def test_rows_with_a_composite_primary_key_and_computed_columns_come_back(shop: Shop) -> None:
@@ -461,6 +485,212 @@ def test_random_ways_down_and_up_leave_every_row_as_it_was(shop: Shop, seed: int
         assert shop.entries.all() == []
 
 
+# -- what goes on the way up ----------------------------------------------------------------------------------------
+
+
+def values(shop: Shop) -> dict[str, list[dict[str, Any]]]:
+    """Return every row of every table of the app by the names of its columns, which may come back in another order."""
+    found = {}
+    for table in shop.rows():
+        with shop.connection.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {table}")
+            names = [one[0] for one in cursor.description]
+            rows = [dict(sorted(zip(names, row, strict=True))) for row in cursor.fetchall()]
+        found[table] = sorted(rows, key=repr)
+    return found
+
+
+def test_a_column_that_a_migration_drops_comes_back_when_it_is_undone(shop: Shop) -> None:
+    shop.migration(
+        create("Item", ("n", models.IntegerField()), ("notes", models.CharField(max_length=9, default="")))
+    )
+    shop.migration(migrations.RemoveField("item", "notes"))
+    shop.up()
+    shop.down()
+    for n in range(3):
+        shop.model("Item").create(n=n, notes=f"note {n}")
+    assert notes(shop.up()) == ["stashed   shop_item.notes: 3 rows"]
+    shop.model("Item").filter(n=1).delete()
+    shop.model("Item").create(n=7)
+    assert notes(shop.down()) == ["restored  shop_item.notes: 2 rows"]
+    assert list(shop.model("Item").order_by("n").values_list("n", "notes")) == [
+        (0, "note 0"), (2, "note 2"), (7, ""),
+    ]  # fmt: skip
+    assert shop.entries.all() == []
+
+
+def test_a_table_that_a_migration_drops_comes_back_when_it_is_undone(shop: Shop) -> None:
+    shop.migration(
+        ITEM,
+        create(
+            "Box",
+            ("item", models.ForeignKey("shop.Item", models.CASCADE)),
+            ("items", models.ManyToManyField("shop.Item", related_name="+")),
+        ),
+    )
+    shop.migration(migrations.DeleteModel("Box"))
+    shop.up()
+    shop.down()
+    fill_items(shop)
+    for item in (1, 3):
+        shop.model("Box").create(item_id=item).items.set([1, 2, 3])
+    before = shop.rows()
+    assert notes(shop.up()) == ["stashed   shop_box_items: 6 rows", "stashed   shop_box: 2 rows"]
+    assert list(shop.rows()) == ["shop_item"]
+    assert notes(shop.down()) == ["restored  shop_box: 2 rows", "restored  shop_box_items: 6 rows"]
+    assert shop.rows() == before
+    assert shop.model("Box").create(item_id=2).pk == 3
+    assert shop.entries.all() == []
+
+
+def test_columns_that_may_not_be_null_come_back_without_a_default(shop: Shop) -> None:
+    """Django alone cannot undo their removal where there are rows."""
+    shop.migration(
+        create("Owner", ("name", models.TextField())),
+        create(
+            "Item",
+            ("code", models.CharField(max_length=9, unique=True)),
+            ("size", models.IntegerField(db_index=True)),
+            ("day", models.DateField()),
+            ("owner", models.ForeignKey("shop.Owner", models.CASCADE)),
+        ),
+    )
+    names = ("code", "size", "day", "owner")
+    shop.migration(*(migrations.RemoveField("item", name) for name in names))
+    shop.up()
+    shop.down()
+    owner = shop.model("Owner").create(name="me")
+    for n in range(3):
+        shop.model("Item").create(code=f"c{n}", size=n, day=datetime.date(2026, 1, 1 + n), owner_id=owner.pk)
+    before = values(shop)
+    for _ in range(2):
+        shop.up()
+        assert len(shop.entries.all()) == 4
+        shop.down()
+        assert values(shop) == before
+        assert shop.entries.all() == []
+    with connection_refuses(shop):
+        shop.sql("INSERT INTO shop_item (code, day, owner_id) VALUES ('x', '2026-01-01', 1)")
+
+
+@contextmanager
+def connection_refuses(shop: Shop) -> Iterator[None]:
+    with pytest.raises(DatabaseFault), transaction.atomic(shop.connection.alias):
+        yield
+
+
+def test_rows_that_were_made_meanwhile_get_empty_values_where_there_are_such(shop: Shop) -> None:
+    shop.migration(create("Item", ("code", models.CharField(max_length=9)), ("price", models.DecimalField(max_digits=5, decimal_places=2))))  # fmt: skip
+    shop.migration(migrations.RemoveField("item", "code"), migrations.RemoveField("item", "price"))
+    shop.up()
+    shop.down()
+    shop.model("Item").create(code="a", price=3)
+    shop.up()
+    shop.model("Item").create()
+    assert [note for note in notes(shop.down()) if note.startswith("filled")] == [
+        "filled in shop_item.price: 1 row without a value got 0",
+        "filled in shop_item.code: 1 row without a value got ''",
+    ]
+    assert list(shop.model("Item").order_by("pk").values_list("code", "price")) == [("a", 3), ("", 0)]
+
+
+def test_rows_for_which_nobody_can_tell_a_value_stop_the_way_back(shop: Shop) -> None:
+    shop.migration(ITEM, create("Box", ("item", models.ForeignKey("shop.Item", models.CASCADE))))
+    shop.migration(migrations.RemoveField("box", "item"))
+    shop.up()
+    shop.down()
+    fill_items(shop)
+    shop.model("Box").create(item_id=2)
+    shop.up()
+    made = shop.model("Box").create()
+    with pytest.raises(Failed) as raised:
+        shop.down()
+    assert "NoValue: 1 row has no value for shop_box.item_id" in raised.value.cause
+    assert "delete it, or give it one" in raised.value.cause
+    half = shop.history.read().half_done
+    if half is None:
+        made.delete()
+    else:
+        shop.sql(f"DELETE FROM shop_box WHERE id = {made.pk}")
+    shop.move([shop.applied[-1]], Direction.DOWN, NO_LIMITS, half)
+    assert list(shop.model("Box").values_list("item_id", flat=True)) == [2]
+    assert shop.entries.all() == []
+
+
+def test_nulls_get_empty_values_where_they_may_not_be_any_more(shop: Shop) -> None:
+    shop.migration(create("Item", ("n", models.IntegerField()), ("day", models.DateField())))
+    shop.migration(migrations.AlterField("item", "n", models.IntegerField(null=True)))
+    shop.up()
+    for n in (1, None):
+        shop.model("Item").create(n=n, day="2026-01-01")
+    assert "filled in shop_item.n: 1 row without a value got 0" in notes(shop.down())
+    assert list(shop.model("Item").order_by("pk").values_list("n", flat=True)) == [1, 0]
+    shop.up()
+    assert list(shop.model("Item").order_by("pk").values_list("n", flat=True)) == [1, None]
+
+
+def test_what_a_change_of_type_cuts_on_the_way_up_comes_back(shop: Shop) -> None:
+    shop.migration(create("Item", ("text", models.CharField(max_length=20, null=True)), ("n", models.IntegerField(null=True))))  # fmt: skip
+    shop.migration(
+        migrations.AlterField("item", "n", models.IntegerField(default=7)),
+        migrations.AlterField("item", "text", models.IntegerField(null=True)),
+    )
+    shop.up()
+    shop.down()
+    for text, n in (("007", 1), (None, None)):
+        shop.model("Item").create(text=text, n=n)
+    before = values(shop)
+    for _ in range(2):
+        shop.up()
+        assert list(shop.model("Item").order_by("pk").values_list("text", "n")) == [(7, 1), (None, 7)]
+        shop.down()
+        assert values(shop) == before
+
+
+def test_on_the_way_up_what_is_over_a_limit_goes_or_is_refused_as_was_chosen(shop: Shop) -> None:
+    shop.migration(ITEM)
+    shop.migration(migrations.DeleteModel("Item"))
+    shop.up()
+    shop.down()
+    fill_items(shop)
+    few = Limits(rows=2, megabytes=1, days=30)
+    with pytest.raises(TooMuch) as raised:
+        shop.up(replace(few, both_ways=True))
+    assert raised.value.cause == "It has more than 2 rows (stash_max_rows)."
+    assert len(shop.rows()["shop_item"]) == 3
+    half = shop.history.read().half_done  # on MariaDB, where nothing is rolled back
+    assert notes(shop.move([list(shop.files)[-1]], Direction.UP, few, half)) == [
+        "not kept  shop_item: It has more than 2 rows (stash_max_rows)."
+    ]
+    assert shop.entries.all() == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_ways_up_that_drop_things_and_back_leave_every_row_as_it_was(shop: Shop, seed: int) -> None:
+    random = Random(seed)
+    random_migrations(shop, random)
+    shop.up()
+    first = len(shop.files)
+    operations = [
+        *(migrations.RemoveField("item", name) for name in ("twin", "others", *FIELDS)),
+        migrations.DeleteModel("Box"),
+        migrations.DeleteModel("Named"),
+        migrations.AlterField("item", "n", models.SmallIntegerField(default=0)),
+    ]
+    random.shuffle(operations)
+    while operations:
+        count = random.randint(1, 4)
+        shop.migration(*operations[:count], atomic=random.random() < 0.8)
+        del operations[:count]
+    for _ in range(2):
+        fill(shop, random)
+        before = values(shop)
+        shop.up()
+        results = shop.down(len(shop.files) - first)
+        assert values(shop) == before, notes(results)
+        assert shop.entries.all() == []
+
+
 # -- under fault ----------------------------------------------------------------------------------------------------
 
 
@@ -468,12 +698,16 @@ class Killed(BaseException):
     """Stands for the end of the process: nothing of ours catches it."""
 
 
-def killed_at(shop: Shop, move: Callable[[], object], place: int) -> bool:
-    """Run *move*; lose the connection before the statement number *place* of the stash. Return whether it came to it."""
+def killed_at(shop: Shop, move: Callable[[], object], place: int, *words: str) -> bool:
+    """
+    Run *move*; lose the connection before a statement of the stash, or one that begins with one of *words*.
+
+    *place* is its number; return whether it came to it.
+    """
     left = [place]
 
     def before(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if "chronomig_stash" in sql and not sql.startswith("SELECT"):
+        if ("chronomig_stash" in sql and not sql.startswith("SELECT")) or sql.startswith(words):
             left[0] -= 1
             if left[0] < 0:
                 raise Killed
@@ -534,6 +768,43 @@ def test_whenever_a_run_is_killed_in_the_stash_every_row_comes_back(shop: Shop) 
     assert place > 20
 
 
+def test_whenever_a_way_up_that_drops_things_is_killed_every_row_comes_back(shop: Shop) -> None:
+    shop.migration(
+        ITEM,
+        create(
+            "Box",
+            ("item", models.ForeignKey("shop.Item", models.CASCADE)),
+            ("code", models.CharField(max_length=9, unique=True)),
+            ("items", models.ManyToManyField("shop.Item", related_name="+")),
+        ),
+        create("Bag", ("item", models.ForeignKey("shop.Item", models.CASCADE))),
+    )
+    shop.migration(
+        migrations.RemoveField("box", "item"),
+        migrations.RemoveField("box", "code"),
+        migrations.RemoveField("box", "items"),
+        migrations.DeleteModel("Bag"),
+    )
+    shop.up()
+    shop.down()
+    fill_items(shop)
+    for n in (1, 2, 3):
+        shop.model("Box").create(item_id=n, code=f"c{n}").items.set([1, n])
+        shop.model("Bag").create(item_id=n)
+    before, place, killed = values(shop), 0, True
+    while killed:
+        killed = killed_at(shop, shop.up, place, "ALTER TABLE")
+        if len(go_on(shop)) == 1:
+            shop.up()
+        killed |= killed_at(shop, shop.down, place, "ALTER TABLE")
+        if len(go_on(shop)) == 2:
+            shop.down()
+        assert values(shop) == before, place
+        assert shop.entries.all() == []
+        place += 1
+    assert place > 10
+
+
 def test_rows_that_wait_for_code_that_fails_come_back_with_the_run_that_mends_it(shop: Shop) -> None:
     def fail(apps: Any, editor: Any) -> None:
         raise RuntimeError("broken")
@@ -549,6 +820,31 @@ def test_rows_that_wait_for_code_that_fails_come_back_with_the_run_that_mends_it
         shop.up()
     assert [(one.place, one.rows) for one in shop.entries.all()] == [("shop_item", 3)]
     shop.write(name, migrations.RunPython(lambda apps, editor: None, migrations.RunPython.noop))
+    go_on(shop)
+    shop.up()
+    assert shop.rows() == before
+    assert shop.entries.all() == []
+
+
+def test_rows_that_stepped_aside_for_code_come_back_though_later_code_fails(shop: Shop) -> None:
+    def nothing(apps: Any, editor: Any) -> None:
+        pass
+
+    def fail(apps: Any, editor: Any) -> None:
+        raise RuntimeError("broken")
+
+    shop.migration(ITEM)
+    shop.migration(NOTES)
+    shop.migration(migrations.RunPython(nothing, migrations.RunPython.noop))
+    last = shop.migration(migrations.RunPython(nothing, migrations.RunPython.noop))
+    shop.up()
+    fill_items(shop)
+    before = shop.rows()
+    shop.down(4)
+    shop.write(last, migrations.RunPython(fail, migrations.RunPython.noop))
+    with pytest.raises(Failed):
+        shop.up()
+    shop.write(last, migrations.RunPython(nothing, migrations.RunPython.noop))
     go_on(shop)
     shop.up()
     assert shop.rows() == before
@@ -658,3 +954,69 @@ def test_too_many_rows_stop_a_rollback_before_it_begins(site: Project) -> None:
     assert "It has more than 2 rows (stash_max_rows)." in done.err
     assert "Add --no-stash to let the rows go" in done.err
     assert site.applied() == [A, B]
+
+
+FILL = """
+def fill(apps, editor):
+    item, box = apps.get_model("shop", "Item"), apps.get_model("shop", "Box")
+    box.objects.create(code="b", item=item.objects.create(code="i"))
+"""
+STEPS = {
+    "20260101000000_tables": """
+        ("shop", migrations.CreateModel("Item", [("code", models.CharField(max_length=9, primary_key=True))])),
+        ("shop", migrations.CreateModel("Box", [
+            ("code", models.CharField(max_length=9, primary_key=True)),
+            ("item", models.ForeignKey("shop.Item", models.CASCADE)),
+        ])),
+    """,
+    "20260102000000_early": '("shop", migrations.RunSQL("SELECT 1", "SELECT 1")),',
+    "20260103000000_size": '("shop", migrations.AddField("item", "size", models.IntegerField(default=1))),',
+    "20260104000000_late": '("shop", migrations.RunSQL("SELECT 1", "SELECT 1")),',
+    "20260105000000_fill": '("shop", migrations.RunPython(fill, migrations.RunPython.noop)),',
+}
+
+
+@pytest.mark.parametrize("failing", ["20260102000000_early", "20260104000000_late"])
+def test_code_of_the_run_that_mends_a_broken_one_finds_what_it_would_have_found(
+    project: Project, failing: str
+) -> None:
+    def rows() -> list[list[list[str]]]:
+        queries = "SELECT code, size FROM shop_item ORDER BY 1", "SELECT code, item_id FROM shop_box ORDER BY 1"
+        return [project.rows(query) for query in queries]
+
+    for name, operations in STEPS.items():
+        project.migration(name, operations, head=FILL)
+    project.ok("migrate")
+    project.rows("INSERT INTO shop_item (code, size) VALUES ('mine', 5)")
+    project.rows("INSERT INTO shop_box (code, item_id) VALUES ('mine', 'mine')")
+    before = rows()
+    project.ok("migrate", "--to", "zero", "--yes")
+    path = project.migration(failing, STEPS[failing].replace("SELECT 1", "SELECT * FROM nowhere"), head=FILL)
+    assert project.chronomig("migrate").code == 1
+    path.write_text(path.read_text().replace("SELECT * FROM nowhere", "SELECT 1"))
+    project.ok("migrate")
+    assert rows() == before
+    assert "0 in the stash" in project.ok("stash").out
+
+
+def test_a_run_that_fails_on_rows_that_came_back_says_how_to_go_on_without_them(project: Project) -> None:
+    head = """
+def fill(apps, editor):
+    apps.get_model("shop", "Item").objects.create(code="made")
+
+
+def keep(apps, editor):
+    print("kept")
+"""
+    create = '("shop", migrations.CreateModel("Item", [("code", models.CharField(primary_key=True, max_length=9))])),'
+    project.migration("20260101000000_item", create)
+    project.migration("20260102000000_fill", '("shop", migrations.RunPython(fill, keep)),', head=head)
+    project.ok("migrate")
+    project.ok("migrate", "--to", "zero", "--yes")
+    failed = project.chronomig("migrate")
+    assert failed.code == 1
+    assert "Rows came back from the stash before it; without them: chronomig stash drop --all." in failed.err
+    project.ok("stash", "drop", "--all", "--yes")
+    project.rows("DELETE FROM shop_item")
+    project.ok("migrate")
+    assert project.rows("SELECT code FROM shop_item") == [["made"]]

@@ -144,6 +144,21 @@ def test_schema_editors_find_the_target_of_a_foreign_key_as_long_as_it_stays_the
     assert [one.related_model._meta.label for one in own._meta.related_objects] == ["fan.Club", "lib.Book"]
 
 
+def test_the_shared_target_of_a_foreign_key_has_only_what_is_referred_to() -> None:
+    name = models.CharField(max_length=9, unique=True)
+    state = build(
+        ("lib", create("Author", ("name", name), ("bio", models.TextField()))),
+        ("lib", create("Book", ("author", fk("lib.Author")))),
+        ("lib", create("Prize", ("winner", fk("lib.Author", to_field="name")))),
+    )
+    with read_by(Reader.SCHEMA):
+        author = state.apps.get_model("lib", "Book")._meta.get_field("author")
+        winner = state.apps.get_model("lib", "Prize")._meta.get_field("winner")
+    found = [[one.name for one in field.remote_field.model._meta.local_fields] for field in (author, winner)]
+    assert found == [["id"], ["id", "name"]]
+    assert [author.db_type(connection), winner.db_type(connection)] == ["bigint", "varchar(9)"]
+
+
 def test_the_target_of_a_foreign_key_whose_key_leads_on_is_rendered_anew() -> None:
     key = models.OneToOneField("a.Root", models.CASCADE, primary_key=True)
     before = build(

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from chronomig.switching import imports_any
 from tests.conftest import sqlite_settings
-from tests.databases import TestDatabase
 from tests.gitting import Git
-from tests.inprocess import connected, set_up_django
 from tests.projects import Done, Project
-from tests.schema import dump
 from tests.test_makemigrations import answer
-from tests.test_refs import CREATE, NOTES, A, B, C, columns, in_git
+from tests.test_refs import COLOUR, CREATE, A, B, C, columns, in_git
 
 
 def switch(project: Project, *arguments: str) -> Done:
@@ -182,6 +178,79 @@ def test_the_code_of_each_branch_undoes_its_own_migrations(sqlite_project: Proje
     assert sqlite_project.states() == {A: "applied", B: "applied", data: "applied"}
 
 
+MINE = "20260105000000_mine"
+HELPED = "from shop.helpers import default"
+
+
+def helped(project: Project, git: Git, field: str) -> None:
+    """A helper that ``colour`` changed, which its migration imports, and an uncommitted migration on ``notes``."""
+    git("switch", "-q", "colour")
+    project.write("shop/helpers.py", "default = 7\n")
+    operations = f'("shop", migrations.AddField("item", "{field}", models.IntegerField(default=default))),'
+    project.migration(C, operations, head=HELPED)
+    git.commit()
+    git("switch", "-q", "notes")
+    project.write("shop/helpers.py", "raise RuntimeError('the helper of notes')\n")
+    git.commit()
+    project.migration(MINE, '("shop", migrations.AddField("item", "mine", models.IntegerField(null=True))),')
+    project.ok("migrate")
+
+
+def test_code_of_the_other_branch_is_not_run_in_the_process_of_this_one(project: Project) -> None:
+    """The order is in question: what *colour* has is older than the migration that git carries along."""
+    git = in_git(project)
+    helped(project, git, "colour")
+    switch(project, "colour")
+    assert at(git) == "colour"
+    assert project.states() == {A: "applied", C: "applied", MINE: "applied"}
+    assert sorted(columns(project)) == ["colour", "id", "mine"]
+
+
+def test_what_clashes_with_the_code_of_the_other_branch_stops_behind_git_and_says_how_to_go_on(
+    sqlite_project: Project,
+) -> None:
+    git = in_git(sqlite_project)
+    helped(sqlite_project, git, "mine")
+    done = sqlite_project.chronomig("switch", "colour", "--yes")
+    assert done.code == 4
+    assert "The tree is at colour. The databases:" in done.err
+    assert f"default: to apply: {C}" in done.err
+    assert at(git) == "colour"
+    git("switch", "-q", "notes")
+    sqlite_project.ok("migrate")
+    assert sqlite_project.states() == {A: "applied", B: "applied", MINE: "applied"}
+
+
+def test_a_clash_that_can_be_seen_from_here_is_refused_before_anything_moves(sqlite_project: Project) -> None:
+    git = in_git(sqlite_project)
+    switch(sqlite_project, "notes")
+    sqlite_project.migration(MINE, COLOUR)
+    sqlite_project.ok("migrate")
+    done = sqlite_project.chronomig("switch", "colour", "--yes", "--order", "commuting")
+    assert (done.code, C in done.err, at(git)) == (4, True, "notes")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (b"from django.db import migrations, models\nimport chronomig, datetime", False),
+        (b"import shop", True),
+        (b"def fill(apps, editor):\n    from shop.helpers import default", True),
+        (b"from . import default", False),
+        (b"from importlib import import_module\nimport_module('shop')", True),
+        (b"import what_is_nowhere", True),
+        (b"no python", True),
+    ],
+)
+def test_what_a_file_imports_is_read_without_running_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: bytes, expected: bool
+) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop/__init__.py").write_text("raise RuntimeError")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert imports_any(source, lambda path: path.is_relative_to(tmp_path)) is expected
+
+
 def test_a_failing_rollback_says_where_everything_stands_and_can_be_finished_or_undone(
     sqlite_project: Project,
 ) -> None:
@@ -284,73 +353,3 @@ def test_outside_of_a_repository_there_is_nothing_to_switch(sqlite_project: Proj
     sqlite_project.migration(A, CREATE)
     done = sqlite_project.chronomig("switch", "main")
     assert (done.code, "is not in a git repository." in done.err) == (1, True)
-
-
-# -- two long-lived branches ----------------------------------------------------------------------------------------
-
-LONG = {
-    "left": [
-        ("20260102000000_left_a", NOTES),
-        (
-            "20260104000000_left_b",
-            """
-            ("shop", migrations.CreateModel("Box", [("id", models.BigAutoField(primary_key=True)), ("item", models.ForeignKey("shop.Item", models.CASCADE))])),
-            ("shop", migrations.AddField("item", "size", models.IntegerField(default=3, db_index=True))),
-            """,
-        ),
-        ("20260106000000_left_c", '("shop", migrations.AlterField("item", "notes", models.CharField(max_length=40, unique=True, null=True))),'),
-    ],
-    "right": [
-        ("20260103000000_right_a", '("shop", migrations.AddField("item", "notes", models.IntegerField(null=True))),'),
-        ("20260105000000_right_b", '("shop", migrations.RenameModel("Item", "Thing")),\n("shop", migrations.RenameField("thing", "notes", "remark")),'),
-        (
-            "20260107000000_right_c",
-            """
-            ("shop", migrations.CreateModel("Box", [("id", models.BigAutoField(primary_key=True)), ("things", models.ManyToManyField("shop.Thing"))])),
-            """,
-        ),
-    ],
-}  # fmt: skip
-
-
-def schema_of(entry: dict[str, Any]) -> dict[str, Any]:
-    set_up_django()
-    with connected(entry, "looking") as connection:
-        found = dump(connection)
-    return {
-        name: {"columns": table["columns"], "constraints": sorted(map(str, table["constraints"].values()))}
-        for name, table in found.items()
-        if name.startswith("shop_")
-    }
-
-
-def test_twenty_switches_between_long_lived_branches_leave_the_schema_of_each(
-    database: TestDatabase, tmp_path: Path
-) -> None:
-    """The names of some constraints hold a hash of the operation's history; everything else is equal."""
-    project = Project(tmp_path / "site", {"default": database.settings()})
-    git = in_git(project)
-    for branch, migrations in LONG.items():
-        git("switch", "-qc", branch, "main")
-        for name, operations in migrations:
-            project.migration(name, operations)
-            git.commit(name)
-    refs = ["main", "left", "right", "left~1", "right~2", "notes"]
-    scratch = {}
-    for number, ref in enumerate(refs):
-        entry = database.settings(f"_scratch{number}")
-        project.databases = {"default": entry}
-        project.configure()
-        project.ok("migrate", "--to", f"ref:{ref}")
-        scratch[ref] = schema_of(entry)
-    project.databases = {"default": database.settings()}
-    project.configure()
-    git("checkout", "-q", ".")
-    project.write(".git/info/exclude", "site_settings.py\n")
-    git("switch", "-q", "main")
-    chooser, here = random.Random(20), "main"
-    for _ in range(20):
-        here = chooser.choice([ref for ref in refs if ref != here])
-        switch(project, *(["--detach"] if "~" in here else []), here)
-        assert schema_of(database.settings()) == scratch[here], here
-        assert "pending" not in project.ok("status").out

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronomig.errors import TargetError
-from chronomig.plan import Applied, Record
+from chronomig.record import Applied, Record
 from chronomig.target import Known, resolve, steps
 from chronomig.timeline import format_stamp
 

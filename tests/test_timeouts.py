@@ -14,7 +14,8 @@ from django.db import migrations, models
 
 from chronomig.config import Config, TimeoutConfig, resolve_sets
 from chronomig.errors import ConfigError
-from chronomig.plan import Direction, HalfDone, Step
+from chronomig.plan import Step
+from chronomig.record import Direction, HalfDone
 from tests.databases import TestDatabase
 from tests.inprocess import connected, set_up_django
 from tests.projects import Project
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
 set_up_django()
 
 import chronomig  # noqa: E402  what follows needs Django
-from chronomig.executor import Executor, Failed, Result  # noqa: E402
+from chronomig.executor import Executor  # noqa: E402
 from chronomig.folding import States  # noqa: E402
 from chronomig.history import History  # noqa: E402
 from chronomig.loading import Loaded  # noqa: E402
 from chronomig.preparing import Prepared  # noqa: E402
+from chronomig.results import Failed, Result  # noqa: E402
 from chronomig.timeouts import dialect_of, limited, read, values_for  # noqa: E402
 
 FAST = TimeoutConfig(lock_timeout=0.3, lock_retries=3, retry_pause=0.01)
@@ -267,6 +269,30 @@ def test_an_invalid_index_that_is_left_behind_is_named_with_what_to_type(postgre
         cursor.execute(told.partition("remove it: ")[2])
         cursor.execute("DELETE FROM a_held")
     postgres.migrate("1_index", ("a", migrations.RunSQL(sql)), atomic=False)
+
+
+def test_status_and_check_name_an_invalid_index_until_it_is_removed(project: Project, database: TestDatabase) -> None:
+    if database.vendor != "postgresql":
+        pytest.skip("only PostgreSQL makes indexes concurrently")
+    operations = """
+        ("shop", migrations.CreateModel("Item", [("id", models.BigAutoField(primary_key=True)), ("n", models.IntegerField())])),
+        ("shop", migrations.RunSQL("INSERT INTO shop_item (n) VALUES (1), (1)")),
+    """
+    project.migration("20260101000000_item", operations)
+    sql = "CREATE UNIQUE INDEX CONCURRENTLY item_n ON shop_item (n)"
+    project.migration("20260102000000_index", f'("shop", migrations.RunSQL("{sql}")),', body="atomic = False")
+    assert project.chronomig("migrate").code == 1
+    fact = "INVALID index item_n on shop_item, which is kept up to date and never used"
+    mend = "DROP INDEX CONCURRENTLY item_n;"
+    assert f"  {fact}; remove it: {mend}\n" in project.ok("status").out
+    (told,) = project.ok("status", "--json").json["databases"]
+    assert told["leftovers"] == [{"fact": fact, "next_step": mend}]
+    checked = project.chronomig("check", "--json").json["findings"]
+    (found,) = [one for one in checked if one["check"] == "invalid-index"]
+    assert (found["message"], found["hint"]) == (f"The database 'default' has an {fact}.", mend)
+    project.rows(mend)
+    assert "INVALID" not in project.ok("status").out
+    assert "invalid-index" not in project.chronomig("check").out
 
 
 def test_timeouts_are_set_back_even_when_the_session_is_gone(postgres: Bench) -> None:

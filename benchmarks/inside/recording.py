@@ -11,9 +11,10 @@ import sys
 
 from django.db import transaction
 
-from chronomig.history import Event, Kind, ensure_django_table, keep_in_step
+from chronomig.events import Event, Kind
 from chronomig.opening import open_project
-from chronomig.plan import Direction
+from chronomig.record import Direction
+from chronomig.recorder import ensure_django_table, keep_in_step
 
 
 def main(last: str) -> None:

@@ -39,7 +39,7 @@ class Tracer:
     def heard(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
         transaction = self.commits if self.connection.in_atomic_block else None
         result = execute(sql, params, many, context)  # what fails is not kept: the replay would stop there
-        if transaction is not None or sql != "BEGIN":  # SQLite's; the replay opens its transactions itself
+        if transaction is not None or not str(sql).startswith("BEGIN"):  # SQLite's; the replay begins its own
             self.statements.append(Statement(str(sql), params, many, transaction))
         return result
 

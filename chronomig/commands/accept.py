@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from chronomig.commands.records import Change, change, full_name, names_of
 from chronomig.edits import Meaning
 from chronomig.errors import UsageError
-from chronomig.history import Event, Kind
-from chronomig.plan import Record
+from chronomig.events import Event, Kind
 from chronomig.project import Database, Project
+from chronomig.record import Record
 
 
 def run(
@@ -47,5 +47,4 @@ def accepted(database: Database, name: str, meaning: Meaning) -> Change:
         Meaning.UNKNOWN: "what was applied is nowhere to be found",
     }
     event = Event(Kind.ACCEPTED, name, sha256=entry.sha256, detail=told[meaning], content=entry.source)
-    database.set.shelf.keep([entry])
     return Change(database, event, f"accept {name} as its file is now ({told[meaning]})", meaning is not Meaning.SAME)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from chronomig import output
 from chronomig.branches import Base, find_base
@@ -10,8 +10,9 @@ from chronomig.commands import drift
 from chronomig.commands.makemigrations import shown
 from chronomig.config import CheckFormat
 from chronomig.drift import drift_of
+from chronomig.errors import DatabaseError
 from chronomig.project import Database, Project
-from chronomig.review import Finding, review
+from chronomig.review import Finding, edited_since, left_behind, review
 
 
 def run(
@@ -25,10 +26,13 @@ def run(
     json: bool = False,
 ) -> int:
     """Print what should not be merged into *base*, and the drift of *databases*; return 3 when there is anything."""
-    compared = find_base(project.trees, base)
+    compared, chosen = find_base(project.trees, base), project.choose_sets(sets)
     proving = output.PlainReporter(quiet=True) if prove else None
     drifting = [drift_finding(project.database(alias)) for alias in dict.fromkeys(databases)]
-    found = [*review(project, project.choose_sets(sets), compared, proving=proving), *filter(None, drifting)]
+    reviewed = list(review(project, chosen, compared, proving=proving))
+    unordered = {one.set_name for one in reviewed if one.check == "timeline"}
+    there = in_databases(project, {one.name for one in chosen} - unordered, databases)
+    found = [*reviewed, *there, *filter(None, drifting)]
     if json:
         rows = [as_json(one) for one in found]
         output.say_json("check", base=compared and {"ref": compared.ref, "commit": compared.commit}, findings=rows)
@@ -38,6 +42,19 @@ def run(
     else:
         say(found, compared)
     return 3 if found else 0
+
+
+def in_databases(project: Project, sets: Collection[str], named: Sequence[str]) -> Iterator[Finding]:
+    """Yield what was edited since it was applied, and what is left over; who is not *named* need not be there."""
+    for database in project.databases.values():
+        if database.set.name in sets:
+            try:
+                yield from edited_since(database)
+                yield from left_behind(database)
+            except DatabaseError as error:
+                if database.alias in named:
+                    raise
+                output.say(f"{database.alias}: not looked at, because it does not answer: {error.cause}", err=True)
 
 
 def drift_finding(database: Database) -> Finding | None:

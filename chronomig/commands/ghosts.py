@@ -9,8 +9,8 @@ from chronomig import output
 from chronomig.config import Ghosts
 from chronomig.errors import Refused
 from chronomig.migrator import Choices, plan_journey
-from chronomig.plan import Applied, Record
 from chronomig.project import Database
+from chronomig.record import Applied, Record
 from chronomig.sources import Found, applied_or_begun
 
 

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from chronomig import output
+from chronomig import asking, output
+from chronomig.config import Ghosts
 from chronomig.errors import ChronomigError
 from chronomig.hooks import Hook, find_hooks
 from chronomig.project import Project
 from chronomig.status import State, status_of
+
+LOOK_SECONDS = 3.0
+"""How long git waits for all databases together."""
+ANSWER_SECONDS = 60.0
+"""How long git waits for an answer."""
 
 
 def hooks_of(project: Project) -> list[Hook]:
@@ -40,11 +52,14 @@ def show(project: Project) -> int:
 
 
 def run(project: Project) -> int:
-    """Say in a line on stderr how the databases differ from the tree; git never hears of a failure."""
-    counts: Counter[State] = Counter()
+    """
+    Say in a line on stderr how the databases differ from the tree, and offer to mend it on a terminal.
+
+    git never waits for a database that does not answer, and never hears of a failure.
+    """
     try:
-        for database in project.choose_databases(()):
-            counts += status_of(database).counts
+        with no_longer_than(LOOK_SECONDS):
+            counts = count(project)
     except ChronomigError as error:
         output.say(f"chronomig: {error.fact}", err=True)
         return 0
@@ -53,4 +68,43 @@ def run(project: Project) -> int:
         output.say(f"chronomig: {output.ghosts(ghosts)}. chronomig migrate --ghosts rollback undoes.", err=True)
     if pending:
         output.say(f"chronomig: {output.plural(pending, 'migration')} pending. chronomig migrate applies.", err=True)
+    if project.config.hooks_ask:
+        offer(project, ghosts if project.config.ghosts is not Ghosts.KEEP else 0, pending)
     return 0
+
+
+def count(project: Project) -> Counter[State]:
+    counts: Counter[State] = Counter()
+    for database in project.choose_databases(()):
+        counts += status_of(database).counts
+    return counts
+
+
+@contextmanager
+def no_longer_than(seconds: float) -> Iterator[None]:
+    """End the process when what is inside takes longer: a driver that waits for its server cannot be stopped."""
+
+    def give_up() -> None:
+        output.say(f"chronomig: The databases did not answer within {seconds:g} seconds.", err=True)
+        sys.stderr.flush()
+        os._exit(0)
+
+    timer = threading.Timer(seconds, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def offer(project: Project, ghosts: int, pending: int) -> None:
+    """Ask whether the databases shall follow now, and let them."""
+    parts = [f"roll back {ghosts}"] * bool(ghosts) + [f"apply {pending}"] * bool(pending)
+    with asking.terminal() as source:
+        question = f"chronomig: {' and '.join(parts).capitalize()} now?"
+        if source is None or not parts or not asking.agrees(source, question, ANSWER_SECONDS):
+            return
+        policy = Ghosts.ROLLBACK if ghosts else Ghosts.KEEP
+        command = [sys.executable, "-m", "chronomig", "migrate", "--ghosts", policy.value]
+        subprocess.run(command, cwd=project.root, stdin=source, check=False)

@@ -67,7 +67,8 @@ def draft(project: Project, one: MigrationSet, choices: Choices, *, empty: bool,
 
 def write(drafted: Sequence[SetDraft]) -> None:
     """Put every file in place, or none; an updated file under a new name replaces the old one."""
-    put_in_place([*(draft.entry for one in drafted for draft in one.drafts), *frozen(drafted)])
+    templates = [entry for one in drafted for entry in one.templates]
+    put_in_place([*templates, *(draft.entry for one in drafted for draft in one.drafts), *frozen(drafted)])
     for one in drafted:
         for draft in one.drafts:
             newest = one.set.timeline.newest
@@ -93,6 +94,8 @@ def say(drafted: Sequence[SetDraft], *, source: bool, scriptable: bool, quiet: b
                 output.say(noticed.diff.rstrip(), err=True)
         if not one.drafts:
             output.say(f"{one.set.name}: no changes", err=scriptable)
+        for entry in one.templates:
+            output.say(f"{one.set.name}: template {shown(entry.path)}", err=scriptable)
         for draft in one.drafts:
             output.say(f"{one.set.name}: {draft.kind} {shown(draft.entry.path)}", err=scriptable)
             for line in draft.descriptions if draft.kind is not DraftKind.VENDORED else []:
@@ -123,5 +126,6 @@ def as_json(one: SetDraft) -> dict[str, object]:
             }
             for draft in one.drafts
         ],
+        "templates": [str(entry.path) for entry in one.templates],
         "noticed": [{"name": file.name, "standing": file.standing, "diff": file.diff} for file in one.noticed],
     }

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from chronomig.commands.records import Change, change, full_name, names_of
 from chronomig.config import Mark
 from chronomig.errors import UsageError
-from chronomig.history import Event, Kind
-from chronomig.loading import read_origin
-from chronomig.plan import Direction, Record
+from chronomig.events import Event, Kind
+from chronomig.origins import read_origin
 from chronomig.project import Database, Project
+from chronomig.record import Direction, Record
 
 
 def run(

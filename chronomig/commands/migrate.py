@@ -10,13 +10,14 @@ from typing import NamedTuple
 from chronomig import output
 from chronomig.collapse import Collapse
 from chronomig.commands.ghosts import decide
-from chronomig.commands.questions import Consent, can_ask, danger_of, guard_data, plan_all
+from chronomig.commands.questions import Consent, can_ask, danger_of, guard_data, losses_of, plan_all
 from chronomig.commands.targets import wanted_from
 from chronomig.config import DatabaseConfig, Ghosts, Order, TimeoutConfig
 from chronomig.errors import ChronomigError, UsageError
-from chronomig.executor import Failed, Result
+from chronomig.losses import CountedLoss
 from chronomig.migrator import Choices, Journey, Wanted, load_journey, migrate
 from chronomig.project import Project
+from chronomig.results import Failed, Result
 
 
 class Limits(NamedTuple):
@@ -46,7 +47,7 @@ def run(
     allow_data_loss: bool = False,
     allow_data_loss_in: Sequence[str] = (),
     order: Order | None = None,
-    stash: bool = True,
+    stash: bool | None = None,
     ghosts: Ghosts | None = None,
     wait_seconds: float | None = None,
     limits: Limits = NO_LIMITS,
@@ -66,7 +67,7 @@ def run(
         wanted=wanted or wanted_from(to, before, steps, chosen),
         order=order,
         fake=fake,
-        stash=project.stash_limits(puts_aside=stash),
+        stash=project.stash_limits(stash),
         collapse=collapse,
         wait_seconds=project.config.database_timeout if wait_seconds is None else wait_seconds,
         timeouts={database.alias: timeouts_of(project, database.alias, limits) for database in chosen},
@@ -80,7 +81,7 @@ def run(
         choices = decide(records, choices, ghosts or project.config.ghosts, may_ask=ask)
     journeys, choices = plan_all(records, choices, command=typed(to, before, steps, databases), ask=ask)
     if not moves:
-        return _show(journeys, check=check, json=json)
+        return _show(journeys, choices, check=check, counts=show_plan, json=json)
     prepared = [load_journey(journey, choices) for journey in journeys]
     if not fake:
         found = (danger_of(journey, steps, choices) for journey, steps in zip(journeys, prepared, strict=True))
@@ -103,14 +104,27 @@ def refuse_fake_collapse(fake: bool, collapse: Collapse) -> None:
         )
 
 
-def _show(journeys: Sequence[Journey], *, check: bool, json: bool) -> int:
-    found = check and any(journey.plan or journey.adoptable for journey in journeys)
+def _show(journeys: Sequence[Journey], choices: Choices, *, check: bool, counts: bool, json: bool) -> int:
+    """Print the plans, with what they destroy where that *counts*."""
+    found = check and any(journey.plan or journey.adoptable or journey.record.renamed for journey in journeys)
+    shown = [(journey, _losses(journey, choices) if counts else []) for journey in journeys]
     if json:
-        output.say_json("plan", databases=[output.plan_as_json(journey) for journey in journeys])
+        output.say_json("plan", databases=[_as_json(journey, losses) for journey, losses in shown])
     else:
-        for journey in journeys:
-            output.say_plan(journey)
+        for journey, losses in shown:
+            output.say_plan(journey, losses)
     return 3 if found else 0
+
+
+def _losses(journey: Journey, choices: Choices) -> list[CountedLoss]:
+    """Return what a run would destroy; a database that has nothing has nothing to lose, and no file is loaded."""
+    if choices.fake or not (journey.record.applied or journey.record.half_done):
+        return []
+    return losses_of(journey, load_journey(journey, choices), choices)
+
+
+def _as_json(journey: Journey, losses: Sequence[CountedLoss]) -> dict[str, object]:
+    return {**output.plan_as_json(journey), "losses": [output.loss_as_json(one) for one in losses]}
 
 
 def typed(to: str | None, before: str | None, steps: int | None, databases: Sequence[str]) -> list[str]:

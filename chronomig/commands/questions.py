@@ -12,9 +12,10 @@ from chronomig.config import Order
 from chronomig.errors import Refused
 from chronomig.losses import CountedLoss, count_losses
 from chronomig.migrator import Choices, Journey, naming_database_errors, plan_journey
-from chronomig.plan import OutOfOrderRefused, Record
+from chronomig.plan import OutOfOrderRefused
 from chronomig.preparing import Prepared
 from chronomig.project import Database
+from chronomig.record import Record
 
 ANSWERS = {"a": Order.APPLY, "r": Order.REWIND}
 
@@ -88,15 +89,20 @@ class Consent:
 
 def danger_of(journey: Journey, prepared: Sequence[Prepared], choices: Choices) -> Danger | None:
     """Return what a journey destroys; in a protected database, what it undoes is enough."""
-    database, downs = journey.database, len(journey.plan.downs)
-    stashed = choices.stash is not None and choices.stash.puts_aside and database.stashes
+    losses, downs = losses_of(journey, prepared, choices), len(journey.plan.downs)
+    if losses or (downs and journey.database.config.protected):
+        return Danger(journey.database, tuple(losses), downs)
+    return None
+
+
+def losses_of(journey: Journey, prepared: Sequence[Prepared], choices: Choices) -> list[CountedLoss]:
+    """Return what a journey destroys, and the stash does not take."""
+    database = journey.database
+    stashed = choices.stash.ways if choices.stash is not None and database.stashes else ()
     with naming_database_errors(database):
-        losses = count_losses(
+        return count_losses(
             database.connection, prepared, lambda: database.states(journey.record, journey.code), stashed=stashed
         )
-    if losses or (downs and database.config.protected):
-        return Danger(database, tuple(losses), downs)
-    return None
 
 
 def guard_data(dangers: Sequence[Danger], consent: Consent) -> None:
@@ -123,3 +129,13 @@ def permission(dangers: Sequence[Danger]) -> str:
     named = [f"--allow-data-loss-in {danger.database.alias}" for danger in dangers if danger.needs_its_name]
     everywhere = ["--allow-data-loss"] * any(not danger.needs_its_name for danger in dangers)
     return f"Add {' '.join([*everywhere, *named])} to run it."
+
+
+def insist_on_yes(what: str, listed: str, *, interactive: bool) -> None:
+    """Ask on a terminal before anything is written; raise Refused without a yes."""
+    if interactive and sys.stdin.isatty():
+        output.say(f"{what}:\n{listed}", err=True)
+        if output.confirm("Continue?"):
+            return
+        raise Refused("Nothing was written.", cause="The question was answered with no.")
+    raise Refused(f"{what}; nothing was written.", cause=listed, next_step="Add --yes to do it.")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
 
 from chronomig import output
+from chronomig.commands.questions import insist_on_yes
 from chronomig.errors import Refused, TargetError, did_you_mean
-from chronomig.history import Event, ensure_django_table, keep_in_step
+from chronomig.events import Event, Kind
 from chronomig.lock import Holder, locked
-from chronomig.plan import Record
 from chronomig.project import Database, Project
+from chronomig.record import Record
+from chronomig.recorder import ensure_django_table, keep_in_step
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ def write(database: Database, changes: Sequence[Change]) -> None:
     database.history.ensure_table()
     if any(one.event.origin for one in changes):
         ensure_django_table(database.connection)
+    files = database.set.timeline.by_name
+    database.set.shelf.keep(files[one.event.name] for one in changes if one.event.kind is Kind.ACCEPTED)
     with transaction.atomic(database.alias):
         for one in changes:
             database.history.write(one.event)
@@ -88,12 +91,7 @@ def ask(changes: Sequence[Change], *, yes: bool, interactive: bool) -> None:
         return
     listed = "\n".join(f"  {one.database.alias}: {one.what}" for one in changes)
     what = "This changes what the history says, and runs nothing"
-    if interactive and sys.stdin.isatty():
-        output.say(f"{what}:\n{listed}", err=True)
-        if output.confirm("Continue?"):
-            return
-        raise Refused("Nothing was written.", cause="The question was answered with no.")
-    raise Refused(f"{what}; nothing was written.", cause=listed, next_step="Add --yes to do it.")
+    insist_on_yes(what, listed, interactive=interactive)
 
 
 def full_name(text: str, known: Sequence[str], database: Database) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from chronomig import output
 from chronomig.branches import find_base
 from chronomig.commands.makemigrations import shown
-from chronomig.errors import UsageError
+from chronomig.errors import ChronomigError, GitError, UsageError
 from chronomig.project import Database, MigrationSet, Project
 from chronomig.restamping import Restamp, restamps
+from chronomig.trees import Trees
 
 
 def run(
@@ -47,9 +49,38 @@ def using(project: Project, one: MigrationSet) -> list[Database]:
 
 
 def rename(project: Project, found: Sequence[Restamp]) -> None:
-    """The last first, so that no file takes the name of one that is still to move."""
-    for one in reversed(found):
-        if project.trees.in_repository and project.trees.repository.tracks(one.old):
-            project.trees.repository.move(one.old, one.new)
-        else:
-            one.old.rename(one.new)
+    """Rename all files or none; the last first, so that none takes the name of one that is still to move."""
+    done: list[Restamp] = []
+    try:
+        for one in reversed(found):
+            move(project.trees, one.old, one.new)
+            done.append(one)
+    except (OSError, GitError) as error:
+        raise not_renamed(error, one, stuck=list(moved_back(project.trees, done))) from error
+
+
+def move(trees: Trees, old: Path, new: Path) -> None:
+    """Rename a file, with git where it knows it."""
+    if trees.in_repository and trees.repository.tracks(old):
+        trees.repository.move(old, new)
+    else:
+        old.rename(new)
+
+
+def moved_back(trees: Trees, done: Sequence[Restamp]) -> Iterator[Restamp]:
+    """Give files their old names back; yield those that keep the new one."""
+    for one in reversed(done):
+        try:
+            move(trees, one.new, one.old)
+        except (OSError, GitError):
+            yield one
+
+
+def not_renamed(error: Exception, one: Restamp, stuck: Sequence[Restamp]) -> ChronomigError:
+    causes = [f"{error.fact} {error.cause}".strip() if isinstance(error, GitError) else str(error)]
+    causes += [f"{each.new.name} could not get its old name back, {each.old.name}" for each in stuck]
+    return ChronomigError(
+        f"{one.old.name} could not be renamed; {'not ' if stuck else ''}all files have the names that they had.",
+        cause="\n".join(causes),
+        next_step="Mend that, then run the command again.",
+    )

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from chronomig import output
 from chronomig.errors import UsageError
 from chronomig.folding import States
-from chronomig.plan import Direction, Record
 from chronomig.project import Database, Project
+from chronomig.record import Direction, Record
 from chronomig.sqltext import sql_of
 from chronomig.target import Known, read
 

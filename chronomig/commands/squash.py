@@ -7,8 +7,8 @@ import sys
 from chronomig import output
 from chronomig.errors import Refused, UsageError
 from chronomig.loading import Loaded
-from chronomig.plan import Record
 from chronomig.project import MigrationSet, Project
+from chronomig.record import Record
 from chronomig.squash import check, render_baseline, squash
 from chronomig.target import Known, read
 from chronomig.timeline import Entry

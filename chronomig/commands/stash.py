@@ -84,7 +84,13 @@ def show(project: Project, databases: Sequence[Database], *, json: bool) -> int:
 
 def in_a_line(entry: Entry, days: float) -> str:
     until = f"until {entry.at + timedelta(days=days):%Y-%m-%d}" if days else ""
-    parts = [f"{entry.id:>4}", f"{entry.state:<10}", entry.place, output.plural(entry.rows, "row"), entry.migration]
+    parts = [
+        f"{entry.id:>4}",
+        f"{entry.state:<10}",
+        entry.place,
+        output.plural(entry.rows, "row"),
+        f"{entry.migration} ({entry.direction})",
+    ]
     return "  ".join(filter(None, [*parts, f"{entry.at:%Y-%m-%d %H:%M:%S} UTC", until, entry.cause]))
 
 
@@ -97,6 +103,7 @@ def as_json(entry: Entry) -> dict[str, object]:
         "rows": entry.rows,
         "bytes": entry.size,
         "migration": entry.migration,
+        "direction": entry.direction,
         "at": entry.at,
         "cause": entry.cause or None,
     }

@@ -73,7 +73,7 @@ def run(
     refuse_what_git_would(git, there)
     choices = Choices(
         order=order,
-        stash=project.stash_limits(puts_aside=stash),
+        stash=project.stash_limits(stash),
         wait_seconds=project.config.database_timeout,
         verbosity=verbosity,
         interactive=interactive,
@@ -90,23 +90,31 @@ def run(
     guard_data([one for one in found if one], consent)
     refuse_what_git_would(git, there)
     move(git, there, journeys, halves, down)
-    if not any(journey.plan.ups or journey.adoptable for journey in journeys):
+    if not any(journey.plan.ups or journey.adoptable or journey.record.renamed for journey in journeys):
         return 0
-    flags = {"--no-input": not interactive, "--no-stash": not stash, "--allow-data-loss": allow_data_loss}
-    arguments = ["--verbosity", str(verbosity), *(flag for flag, given in flags.items() if given)]
-    arguments += [part for alias in allow_data_loss_in for part in ("--allow-data-loss-in", alias)]
-    arguments += ["--order", order.value] if order else []
-    arguments += ["--settings", settings] if settings else []
+    arguments = options_for_rest(choices, consent, interactive=interactive, settings=settings)
     code = apply_rest(project, arguments, environment)
     if code:
         raise not_applied(code, there, git, journeys, origin)
     return 0
 
 
+def options_for_rest(choices: Choices, consent: Consent, *, interactive: bool, settings: str | None) -> list[str]:
+    """Return the options of migrate that say what was chosen here."""
+    stashes = choices.stash is not None and choices.stash.puts_aside
+    options = ["--verbosity", str(choices.verbosity), "--stash" if stashes else "--no-stash"]
+    options += ["--no-input"] * (not interactive) + ["--allow-data-loss"] * consent.to_losses
+    options += [part for alias in consent.by_name for part in ("--allow-data-loss-in", alias)]
+    options += ["--order", choices.order.value] if choices.order else []
+    return [*options, "--settings", settings] if settings else options
+
+
 def plan_all(project: Project, choices: Choices, there: Destination, git: Repository) -> list[Journey]:
     """Plan the whole way of every database; raise what refuses a plan."""
     try:
-        return [plan_switch(database, choices, there, git) for database in project.choose_databases(())]
+        return [
+            plan_switch(database, choices, there, git, project.is_own) for database in project.choose_databases(())
+        ]
     except OutOfOrderRefused as refused:
         refused.offer(f"chronomig switch {shlex.quote(there.name)}")
         raise

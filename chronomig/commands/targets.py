@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 
 from chronomig.errors import GitError, TargetError, UsageError, did_you_mean
 from chronomig.migrator import Wanted
-from chronomig.plan import Record
 from chronomig.project import Database
+from chronomig.record import Record
 from chronomig.target import Known, UnknownTarget, could_be_ref, forced, resolve, steps
 from chronomig.timeline import Timeline
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from chronomig import output
 from chronomig.project import MigrationSet, Project
 from chronomig.provenance import FINDINGS, Provenance, provenance
+from chronomig.templates import apps_with_templates, new_templates
 from chronomig.vendor import Templates
 
 
@@ -32,8 +33,11 @@ def run(
 
 def row(project: Project, one: MigrationSet) -> tuple[MigrationSet, list[Provenance], list[str]]:
     """Return a set, its vendored files, and what is installed and not vendored yet."""
-    templates = Templates(one, project.own_apps())
-    return one, list(provenance(templates)), [".".join(template.key) for template in templates.new()]
+    ours = apps_with_templates(project, one)
+    templates = Templates(one, project.own_apps() | ours)
+    new = [template.key for template in templates.new()]
+    new += [template.key for template in new_templates(project, one, ours)]
+    return one, list(provenance(templates)), [".".join(key) for key in new]
 
 
 def say(one: MigrationSet, found: Sequence[Provenance], new: Sequence[str], *, everything: bool, diff: bool) -> None:

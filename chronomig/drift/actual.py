@@ -17,8 +17,8 @@ def names_of_tables(connection: BaseDatabaseWrapper) -> set[str]:
 
 
 def read_tables(connection: BaseDatabaseWrapper, dialect: Sqlite, names: Collection[str]) -> Iterator[Table]:
-    """Yield the tables *names*, which have to be there."""
+    """Yield the tables *names*, which have to be there, as far as they can be compared."""
     with connection.cursor() as cursor:
-        for name in sorted(names):
+        for name in sorted(name for name in names if dialect.is_described(cursor, name)):
             columns = {column.name: column for column in dialect.columns(cursor, name)}
             yield Table(name, columns, tuple(dialect.keys(cursor, name)))

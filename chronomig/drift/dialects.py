@@ -30,9 +30,18 @@ class Sqlite:
         """Return the type that the text of a field's ``db_type()`` stands for."""
         return ColumnType(self.plain(text), text)
 
+    def kept(self, name: str) -> str:
+        """Return what the database makes of the name of an index or constraint."""
+        return name
+
     def checks(self, field: Any) -> bool:
         """Whether the database checks what is written to the column of *field*."""
         return bool(field.db_parameters(self.connection)["check"])
+
+    def is_described(self, cursor: Any, table: str) -> bool:
+        """Whether *table* has types and keys; a virtual one of SQLite, for full texts say, has only names."""
+        query = "SELECT 1 FROM sqlite_master WHERE name = %s AND sql LIKE 'CREATE VIRTUAL %%'"
+        return self.connection.vendor != "sqlite" or not cursor.execute(query, [table]).fetchone()
 
     def columns(self, cursor: Any, table: str) -> Iterator[Column]:
         """Yield the columns of *table*, which has to be there."""
@@ -168,6 +177,11 @@ class Postgres(Sqlite):
         if text not in self._known:
             self._known[text] = ColumnType(self._key_of(self.SERIAL.get(text.lower(), text)), text)
         return self._known[text]
+
+    def kept(self, name: str) -> str:
+        """PostgreSQL cuts names off without a word, at 63 bytes."""
+        longest = self.connection.ops.max_name_length() or None
+        return name.encode()[:longest].decode(errors="ignore")
 
     def _key_of(self, text: str) -> object:
         with self.connection.cursor() as cursor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from django.core.exceptions import FieldDoesNotExist
 from django.db import router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CheckConstraint, Index, Model, UniqueConstraint
@@ -47,7 +48,11 @@ class Expectation:
         return Column(field.column, self.dialect.asked_for(text), null)
 
     def _columns(self, names: Any) -> tuple[str, ...]:
-        fields: list[AnyField] = [self.opts.get_field(name) for name in names]
+        """Return the columns of fields; none where one was renamed, which Django does not tell a state's indexes."""
+        try:
+            fields: list[AnyField] = [self.opts.get_field(name) for name in names]
+        except FieldDoesNotExist:
+            return ()
         return tuple(field.column for field in fields)
 
     def _keys_of_fields(self) -> Iterator[Key]:
@@ -77,7 +82,7 @@ class Expectation:
             yield Key(Kind.INDEX, self._columns(names))
         for index in self.opts.indexes:
             if not index.contains_expressions or self.features.supports_expression_indexes:
-                yield Key(Kind.INDEX, self._columns_of_index(index), index.name)
+                yield Key(Kind.INDEX, self._columns_of_index(index), self.dialect.kept(index.name))
 
     def _columns_of_index(self, index: Index) -> tuple[str, ...]:
         return self._columns((*(name for name, _ in index.fields_orders), *self._covered(index)))
@@ -88,14 +93,15 @@ class Expectation:
 
     def _constraints(self) -> Iterator[Key]:
         for one in self.opts.constraints:
+            name = self.dialect.kept(one.name)
             if isinstance(one, UniqueConstraint):
                 if self._has_unique(one):
-                    yield Key(Kind.UNIQUE, self._columns_of_unique(one), one.name)
+                    yield Key(Kind.UNIQUE, self._columns_of_unique(one), name)
             elif isinstance(one, CheckConstraint):
                 if self.features.supports_table_check_constraints and self.features.can_introspect_check_constraints:
-                    yield Key(Kind.CHECK, (), one.name)
+                    yield Key(Kind.CHECK, (), name)
             elif self.connection.vendor == "postgresql":
-                yield Key(Kind.OTHER, (), one.name)
+                yield Key(Kind.OTHER, (), name)
 
     def _columns_of_unique(self, one: Any) -> tuple[str, ...]:
         return self._columns((*one.fields, *self._covered(one)))

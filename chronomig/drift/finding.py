@@ -21,8 +21,8 @@ from chronomig.state import ProjectState
 
 if TYPE_CHECKING:
     from chronomig.loading import Loaded
-    from chronomig.plan import Record
     from chronomig.project import Database
+    from chronomig.record import Record
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ Pure functions of an operation, the label of its app, and the state before it; n
 analysis does not know, it says no.
 """
 
-from chronomig.effects.analysis import effects_of, effects_of_migration
+from chronomig.effects.analysis import DESTROYING_UP, effects_of, effects_of_migration
 from chronomig.effects.clashes import Meeting, Placed, commute, meetings, placed
 from chronomig.effects.names import Names
 from chronomig.effects.things import EVERYTHING, Effects, Loss, Thing, in_words
 
 __all__ = [
+    "DESTROYING_UP",
     "EVERYTHING",
     "Effects",
     "Loss",

@@ -15,6 +15,14 @@ from chronomig.effects.things import EVERYTHING, Effects
 from chronomig.state import ProjectState
 
 Reader = Callable[[View, Any, Sketch], None]
+DESTROYING_UP = (
+    ops.DeleteModel,
+    ops.RemoveField,
+    ops.AlterField,
+    ops.AlterOrderWithRespectTo,
+    ops.SeparateDatabaseAndState,
+)
+"""What can destroy something on the way up, as far as anybody can tell."""
 
 
 def effects_of(

@@ -7,7 +7,9 @@ from typing import Any
 
 from django.db.migrations import operations as ops
 from django.db.models import Field
+from django.db.models.fields import AutoFieldMixin
 
+from chronomig.effects.indexes import fields_of
 from chronomig.effects.looking import Key, View, column_of, model_thing, option_thing
 from chronomig.effects.narrowing import between, kind, longest, narrows
 from chronomig.effects.sketch import Sketch
@@ -17,6 +19,7 @@ from chronomig.effects.things import Loss
 def add(view: View, operation: ops.AddField, sketch: Sketch) -> None:
     key, name, one = view.key(operation.model_name), operation.name, operation.field
     reads_of(view, key, name, one, sketch)
+    writes_key(key, one, sketch)
     sketch.writes_field(view, key, name, one)
     if sketch.changes_table(view, key):
         sketch.losses_backwards += sketch.loss_of(name, one, view.table(key))
@@ -27,6 +30,8 @@ def remove(view: View, operation: ops.RemoveField, sketch: Sketch) -> None:
     one = view.fields(key).get(name)
     if one is not None:
         reads_of(view, key, name, one, sketch)
+        writes_key(key, one, sketch)
+        writes_what_is_left(view, key, name, sketch)
         writes_dependents(view, key, name, one, sketch)
     sketch.writes_field(view, key, name, one)
     if sketch.changes_table(view, key) and one is not None:
@@ -39,6 +44,8 @@ def alter(view: View, operation: ops.AlterField, sketch: Sketch) -> None:
     for one in filter(None, (old, new)):
         reads_of(view, key, name, one, sketch)
         sketch.writes_field(view, key, name, one)
+        if not (old and is_still_counted(old, new)):
+            writes_key(key, one, sketch)
     if old is None:
         sketch.changes_table(view, key)
         return
@@ -64,6 +71,8 @@ def rename(view: View, operation: ops.RenameField, sketch: Sketch) -> None:
         sketch.writes_field(view, key, name, one)
     if one is not None:
         reads_of(view, key, new, one, sketch)
+        writes_key(key, one, sketch)
+        writes_what_is_left(view, key, old, sketch)
         writes_dependents(view, key, old, one, sketch)
     sketch.writes |= {option_thing(key, option) for option in ("unique_together", "index_together")}
     sketch.reads.add(option_thing(key, "order_with_respect_to"))
@@ -78,8 +87,25 @@ def reads_of(view: View, key: Key, name: str, one: Field[Any, Any], sketch: Sket
         sketch.reads_fields(other, [name])
     if getattr(one, "generated", False):
         sketch.reads_fields(key, view.fields(key))
+
+
+def writes_key(key: Key, one: Field[Any, Any], sketch: Sketch) -> None:
+    """What is on a model stands on its primary key."""
     if one.primary_key:
         sketch.writes.add(model_thing(key))
+
+
+def writes_what_is_left(view: View, key: Key, name: str, sketch: Sketch) -> None:
+    """What stands on a field names it when it is gone, too; SQLite cannot make such a table anew."""
+    options = view.options(key)
+    parts = [*options.get("indexes", ()), *options.get("constraints", ())]
+    if any(name in fields_of(view, key, one) for one in parts):
+        sketch.writes.add(model_thing(key))
+
+
+def is_still_counted(old: Field[Any, Any], new: Field[Any, Any]) -> bool:
+    """Whether a primary key stays a number that the database counts, of whatever width."""
+    return all(one.primary_key and isinstance(one, AutoFieldMixin) for one in (old, new))
 
 
 def writes_dependents(view: View, key: Key, name: str, one: Field[Any, Any], sketch: Sketch) -> None:

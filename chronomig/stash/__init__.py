@@ -1,5 +1,5 @@
 """
-The stash: rows that a rollback drops, kept in the same database until their migration comes back.
+The stash: rows that a migration drops, on the way down or up, kept in the same database until it goes the other way.
 
 The list of what lies there is a table, ``chronomig_stash``; each entry has its rows in a table of its own. Both are
 written in the transaction of the migration where there is one.
@@ -7,7 +7,9 @@ written in the transaction of the migration where there is one.
 
 from chronomig.stash.back import Outcome, bring_back
 from chronomig.stash.entries import TABLE, Entries, Entry, State
-from chronomig.stash.keeper import Keeper, Limits, NothingKept, TooMuch, fills_again, told
+from chronomig.stash.gaps import RemovedField
+from chronomig.stash.keeper import Keeper, Limits, NothingKept, TooMuch, told
+from chronomig.stash.places import fills_again
 from chronomig.stash.tables import can_stash
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "Limits",
     "NothingKept",
     "Outcome",
+    "RemovedField",
     "State",
     "TooMuch",
     "bring_back",

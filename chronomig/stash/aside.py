@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from chronomig.record import Direction
 from chronomig.stash.entries import FLAG, Entries, Entry, State
 from chronomig.stash.tables import Table, execute, query
 
@@ -46,10 +47,16 @@ def copied(table: Table, column: str | None) -> tuple[str, ...]:
 
 
 def put_aside(
-    connection: BaseDatabaseWrapper, entries: Entries, migration: str, table: Table, column: str | None, size: int
+    connection: BaseDatabaseWrapper,
+    entries: Entries,
+    migration: str,
+    direction: Direction,
+    table: Table,
+    column: str | None,
+    size: int,
 ) -> Entry:
     """Copy the rows of *table*, or one column of it with the primary key. The entry counts when all is there."""
-    entry = entries.add(migration, table, column, size)
+    entry = entries.add(migration, direction, table, column, size)
     quote = connection.ops.quote_name
     names = ", ".join(map(quote, copied(table, column)))
     if connection.vendor == "postgresql":  # nobody shall write between the copy and the drop
@@ -72,6 +79,17 @@ def put_after(connection: BaseDatabaseWrapper, entry: Entry) -> None:
     execute(connection, f"DROP TABLE IF EXISTS {quote(entry.after_table)}")
     execute(connection, f"CREATE TABLE {quote(entry.after_table)} AS SELECT {names} FROM {quote(entry.table.name)}")
     index_key(connection, entry.after_table, entry.table)
+
+
+def renew_after(connection: BaseDatabaseWrapper, entry: Entry) -> None:
+    """Keep these values anew, without DDL: others came back to where they are."""
+    quote = connection.ops.quote_name
+    names = ", ".join(map(quote, copied(entry.table, entry.column)))
+    execute(connection, f"DELETE FROM {quote(entry.after_table)}")
+    execute(
+        connection,
+        f"INSERT INTO {quote(entry.after_table)} ({names}) SELECT {names} FROM {quote(entry.table.name)}",
+    )
 
 
 def index_key(connection: BaseDatabaseWrapper, name: str, table: Table) -> None:

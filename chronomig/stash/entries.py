@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
@@ -13,8 +14,9 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig.history import TIME_FORMAT, who
+from chronomig.record import Direction
 from chronomig.stash import tables
-from chronomig.stash.tables import Table
+from chronomig.stash.tables import Table, place_of
 
 TABLE = "chronomig_stash"
 FLAG = "chronomig_left"
@@ -38,6 +40,8 @@ class Entry:
 
     id: int
     migration: str
+    direction: Direction
+    """Which way the migration went that dropped them; they come back when it goes the other way."""
     table: Table
     column: str | None
     """None for the whole table."""
@@ -62,7 +66,7 @@ class Entry:
     @property
     def place(self) -> str:
         """Where the rows came from, for a person."""
-        return self.table.name if self.column is None else f"{self.table.name}.{self.column}"
+        return place_of(self.table, self.column)
 
 
 @cache
@@ -114,15 +118,19 @@ class Entries:
         """Return what is in the stash, oldest first; nothing when there is no list."""
         return [one for one in self._read() if one.state is not State.SPENT]
 
+    def spent(self) -> list[Entry]:
+        """Return what came back in a run that did not come to its end, which would have swept it."""
+        return [one for one in self._read() if one.state is State.SPENT]
+
     def _read(self) -> list[Entry]:
         return [_entry(row) for row in self._rows().order_by("id")] if self._exists() else []
 
-    def add(self, migration: str, table: Table, column: str | None, size: int) -> Entry:
+    def add(self, migration: str, direction: Direction, table: Table, column: str | None, size: int) -> Entry:
         """Begin an entry; it counts when it is marked as stashed."""
         row = self._rows().create(
             set_name=self.set_name,
             migration=migration,
-            description=table.dump(),
+            description=json.dumps({**asdict(table), "direction": direction}),
             column=column,
             state=State.UNFINISHED.value,
             rows=0,
@@ -138,10 +146,15 @@ class Entries:
         counted = entry.rows if rows is None else rows
         self._rows().filter(pk=entry.id).update(state=state.value, rows=counted, cause=cause)
 
-    def sweep(self) -> None:
+    def rename(self, was: str, name: str) -> None:
+        """Let what lies here come back with a migration under the name that it has now."""
+        if self._exists():
+            self._rows().filter(migration=was).update(migration=name)
+
+    def sweep(self, but: Collection[Entry] = ()) -> None:
         """Drop the tables of what is spent or was never finished. Not while a migration runs."""
         for entry in self._read():
-            if entry.state in (State.SPENT, State.UNFINISHED):
+            if entry.state in (State.SPENT, State.UNFINISHED) and entry not in but:
                 self.drop_tables(entry)
                 self._rows().filter(pk=entry.id).delete()
 
@@ -166,8 +179,9 @@ class Entries:
 
 def _entry(row: models.Model) -> Entry:
     values = vars(row)
+    description = json.loads(values["description"])
     at = datetime.strptime(values["at"], TIME_FORMAT).replace(tzinfo=UTC)
     return Entry(
-        values["id"], values["migration"], Table.load(values["description"]), values["column"],
-        State(values["state"]), values["rows"], values["size"], values["cause"], at,
+        values["id"], values["migration"], Direction(description.get("direction", "down")), Table.load(description),
+        values["column"], State(values["state"]), values["rows"], values["size"], values["cause"], at,
     )  # fmt: skip

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import operations as ops
-from django.db.migrations.operations.base import Operation
+from django.db.models import Model
 
 from chronomig.batching import Move
-from chronomig.effects import Loss, effects_of
 from chronomig.errors import Refused
+from chronomig.record import Direction
 from chronomig.stash import tables
-from chronomig.stash.aside import Weight, put_after, put_aside, together, weigh
+from chronomig.stash.aside import Weight, put_after, put_aside, renew_after, together, weigh
 from chronomig.stash.back import Key, Outcome, bring_back, empty, leave_changed
 from chronomig.stash.entries import Entries, Entry, State
-from chronomig.stash.tables import Table
-from chronomig.state import is_opaque
+from chronomig.stash.gaps import RemovedField, fill_gaps, needs_value, removed_field
+from chronomig.stash.places import OPPOSITE, altered, changes_table, dropped, fills_again, is_code, losses
+from chronomig.stash.tables import Table, place_of, plural
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,15 @@ class Limits:
     """How long it may; 0 is without end."""
     puts_aside: bool = True
     """Whether anything is put there; what lies there comes back in any case."""
+    both_ways: bool = False
+    """Whether what it cannot take is refused on the way up, too; else it goes then, as somebody has agreed to."""
+
+    @property
+    def ways(self) -> tuple[Direction, ...]:
+        """The ways on which nothing is lost."""
+        if not self.puts_aside:
+            return ()
+        return tuple(Direction) if self.both_ways else (Direction.DOWN,)
 
 
 class Returned(NamedTuple):
@@ -59,8 +70,13 @@ class NothingKept:
     """Stands in where rows are let go."""
 
     notes: tuple[str, ...] | list[str] = ()
+    brings_back = False
+    """Whether rows came back in this run, or were about to."""
 
-    def begin(self, migration: str, *, is_up: bool, resumed: bool) -> None: ...
+    def begin(self, migration: str, direction: Direction, *, resumed: bool) -> None: ...
+    def taking(self, move: Move) -> Move:
+        return move
+
     def before(self, move: Move) -> None: ...
     def after(self, move: Move) -> None: ...
     def hold(self) -> None: ...
@@ -83,23 +99,31 @@ class Keeper(NothingKept):
         *,
         applied: Collection[str] = (),
         filling: Collection[str] = (),
+        puts_aside: Collection[Direction] = tuple(Direction),
+        came_back: Iterable[Entry] = (),
     ) -> None:
         self.connection = connection
         self.entries = entries
         self.limits = limits
+        self.puts_aside = puts_aside if limits.puts_aside else ()
+        """On which ways anything is put there."""
         self.lying = entries.all()
         """What the stash holds: read once, then kept in step."""
         self.filling = set(filling)
         """The migrations of the run that are yet to come and have such code."""
-        self.ready = [one for one in self.lying if one.state is State.STASHED and one.migration in applied]
+        self.ready = in_order_of_places(
+            one
+            for one in self.lying
+            if one.state is State.STASHED and one.direction is Direction.DOWN and one.migration in applied
+        )
         """What waits to come back, its place being there; from an earlier run that did not get there, too."""
-        self.returned: list[Returned] = []
-        """What came back in this run."""
+        self.returned = first_of_each_place(came_back)
+        """What came back in this run, and in those before it that did not come to their end."""
         self._edge = self._standing()
         self.migration = ""
-        self.begin("", is_up=True, resumed=False)
+        self.begin("", Direction.UP, resumed=False)
 
-    def begin(self, migration: str, *, is_up: bool, resumed: bool) -> None:
+    def begin(self, migration: str, direction: Direction, *, resumed: bool) -> None:
         """
         Turn to *migration*; *resumed* where it goes on behind operations that are done already.
 
@@ -109,12 +133,22 @@ class Keeper(NothingKept):
             self.lying, self.ready, self.returned, self.filling = self._edge
         self._edge = self._standing()
         self.migration = migration
-        self.is_up = is_up
+        self.direction = direction
         self.resumed = resumed
         self.notes: list[str] = []
         self.made: list[Entry] = []
         waiting = {one.id for one in self.ready}
-        self.coming = [one for one in self._lying_of(migration) if is_up and one.id not in waiting]
+        self.coming = [one for one in self._lying_of(OPPOSITE[direction]) if one.id not in waiting]
+        there = [one for one in self.coming if resumed and self._is_there(one)]
+        self.coming = [one for one in self.coming if one not in there]
+        self.ready += in_order_of_places(there)
+
+    def _is_there(self, entry: Entry) -> bool:
+        """Whether what is done already made the place; a column whose type changed was there before."""
+        table = tables.read(self.connection, entry.table.name)
+        if table is None or entry.column is None:
+            return table is not None
+        return entry.column in table.columns and tables.read(self.connection, entry.after_table) is None
 
     def hold(self) -> None:
         """Note that what was done so far is done: a further try begins behind it."""
@@ -123,33 +157,43 @@ class Keeper(NothingKept):
     def _standing(self) -> tuple[list[Entry], list[Entry], list[Returned], set[str]]:
         return list(self.lying), list(self.ready), list(self.returned), set(self.filling)
 
+    @property
+    def brings_back(self) -> bool:  # type: ignore[override]
+        return bool(self.returned or self.ready or self.coming)
+
     # -- around an operation ----------------------------------------------------------------------------------------
 
+    def taking(self, move: Move) -> Move:
+        """Return *move*, or what leads to the same where there are rows, and Django could not."""
+        undoes_removal = self.direction is Direction.DOWN and type(move.operation) is ops.RemoveField
+        if undoes_removal and needs_value(removed_field(move)):
+            return replace(move, operation=RemovedField(move, self._fill_in))
+        return move
+
     def before(self, move: Move) -> None:
-        """Put aside what the operation drops, raise TooMuch; or bring back what it has to meet."""
-        if not self.is_up:
+        """Bring back what the operation has to meet, and put aside what it drops; raise TooMuch, NoValue."""
+        if self.direction is Direction.DOWN:
             self._bring_back()
-            self._put_aside(move)
-            return
-        if fills_again(move.operation):
+        elif fills_again(move.operation):
             self._take_out()
         elif is_code(move.operation) or any(changes_table(move, one.table.name) for one in self.ready):
             self._bring_back()
+        self._put_aside(move)
         for entry in self._coming_with(move):
             if entry.column is not None and tables.read(self.connection, entry.after_table):
                 leave_changed(self.connection, entry)
+        if self.direction is Direction.DOWN:
+            self._fill_before(move)
 
     def after(self, move: Move) -> None:
-        """Note what the operation made room for, or what it left of what was put aside."""
-        if not self.is_up:
-            for entry in self.made:
-                self._note_aside(entry)
-            self.made = []
-            return
+        """Note what the operation made room for, and what it left of what was put aside."""
+        for entry in self.made:
+            self._note_aside(entry)
+        self.made = []
         for entry in reversed(self._coming_with(move)):
             self.coming.remove(entry)
             self.ready.append(entry)
-            if entry.column is None and not self.filling:
+            if entry.column is None and not (self.filling and self.direction is Direction.UP):
                 self._count_on(entry)
 
     def finish(self) -> None:
@@ -159,24 +203,52 @@ class Keeper(NothingKept):
         What found no operation of its own is tried, too: the file was edited, or a kill came between.
         """
         self.filling.discard(self.migration)
-        self.ready += self.coming[::-1]
+        if self.coming:
+            self.ready = in_order_of_places([*self.ready, *self.coming])
         self.coming = []
-        if self.is_up and not self.filling:
+        if self.direction is Direction.DOWN or not self.filling:
             self._bring_back()
 
     def _put_aside(self, move: Move) -> None:
-        if not self.limits.puts_aside:
+        if self.direction not in self.puts_aside:
             return
-        for table, column in dropped(self.connection, move):
+        for table, column in dropped(self.connection, move, self.direction):
             if self.resumed and column is not None and self._lies_there(table, column):
                 continue  # the values that are left may be cut already
-            weight = self.weigh(table, column)
+            try:
+                weight = self.weigh(table, column)
+            except TooMuch as refused:
+                if self.direction is Direction.DOWN or self.limits.both_ways:
+                    raise
+                self.notes.append(f"not kept  {place_of(table, column)}: {refused.cause}")
+                continue
             if weight.rows:
-                self.made.append(self._copy(table, column, weight.size))
+                self.made.append(self._copy(table, column, weight.size, self.direction))
 
-    def _copy(self, table: Table, column: str | None, size: int) -> Entry:
+    def _fill_in(self, move: Move, model: type[Model]) -> None:
+        """Bring back the values of a column that was removed; rows that were made meanwhile get empty ones."""
+        for entry in self._coming_with(move):
+            self.coming.remove(entry)
+            self.ready.append(entry)
+        self._bring_back()
+        self._fill(model, move.operation.name)  # type: ignore[attr-defined]
+
+    def _fill_before(self, move: Move) -> None:
+        changed = altered(move, self.direction)
+        if changed and changed[0].null and needs_value(changed[1]):
+            operation = move.operation
+            assert isinstance(operation, ops.AlterField)
+            self._fill(move.after.apps.get_model(move.app_label, operation.model_name), operation.name)
+
+    def _fill(self, model: type[Model], name: str) -> None:
+        if note := fill_gaps(self.connection, model, name):
+            self.notes.append(note)
+            if self.connection.vendor == "postgresql":
+                self.connection.check_constraints()
+
+    def _copy(self, table: Table, column: str | None, size: int, direction: Direction) -> Entry:
         with together(self.connection):
-            entry = put_aside(self.connection, self.entries, self.migration, table, column, size)
+            entry = put_aside(self.connection, self.entries, self.migration, direction, table, column, size)
         self.lying.append(entry)
         return entry
 
@@ -187,7 +259,7 @@ class Keeper(NothingKept):
             table = tables.read(self.connection, one.table)
             if table is None or (one.column is not None and one.column not in table.columns):
                 continue
-            taken.append(self._copy(table, one.column, 0))
+            taken.append(self._copy(table, one.column, 0, Direction.DOWN))
             if one.column is None:
                 empty(self.connection, table, one.met)
         self.ready = taken + self.ready
@@ -200,21 +272,28 @@ class Keeper(NothingKept):
             self.lying = [one for one in self.lying if one.id != entry.id]
             self.notes.append(told(outcome))
             self.returned.append(Returned(entry.table.name, entry.column, outcome.met))
+            self._renew_after(entry)
         if self.ready and self.connection.vendor == "postgresql":
             self.connection.check_constraints()  # a table cannot be altered while checks of its rows are due
         self.ready = []
+
+    def _renew_after(self, back: Entry) -> None:
+        """What a change of type left is not what is there now."""
+        for one in self.lying if back.column is not None else ():
+            same = (one.migration, one.table.name, one.column) == (back.migration, back.table.name, back.column)
+            if same and one.direction is not back.direction and tables.read(self.connection, one.after_table):
+                renew_after(self.connection, one)
 
     def _count_on(self, entry: Entry) -> None:
         """Not where code fills the table first: what it numbers anew would not meet what was there."""
         if there := tables.read(self.connection, entry.table.name):
             tables.count_on_from(self.connection, there, entry.table.last_number)
 
-    def weigh_all(self, moves: Iterable[Move]) -> None:
+    def weigh_all(self, moves: Iterable[Move], direction: Direction) -> None:
         """Look at what would be put aside, before anything is; raise TooMuch."""
-        if self.limits.puts_aside:
-            for move in moves:
-                for table, column in dropped(self.connection, move):
-                    self.weigh(table, column)
+        for move in moves if direction in self.puts_aside else ():
+            for table, column in dropped(self.connection, move, direction):
+                self.weigh(table, column)
 
     def weigh(self, table: Table, column: str | None) -> Weight:
         """Return how much would be put aside; raise TooMuch for more than may be, and for what cannot be matched."""
@@ -234,17 +313,25 @@ class Keeper(NothingKept):
         return weight
 
     def _coming_with(self, move: Move) -> list[Entry]:
+        """Return what the operation makes room for; what its first operation dropped of a column was dropped last."""
         if not self.coming:
             return []
-        places = {(loss.table.lower(), (loss.column or "").lower()) for loss in losses(move)}
-        return [one for one in self.coming if (one.table.name.lower(), (one.column or "").lower()) in places]
+        made = losses(move, OPPOSITE[self.direction])
+        places = {(loss.table.lower(), (loss.column or "").lower()) for loss in made}
+        found = {(one.table.name.lower(), (one.column or "").lower()): one for one in self.coming}
+        return [one for place, one in found.items() if place in places]
 
     def _lies_there(self, table: Table, column: str) -> bool:
-        mine = self._lying_of(self.migration)
+        mine = self._lying_of(self.direction)
         return any((one.table.name, one.column) == (table.name, column) for one in mine)
 
-    def _lying_of(self, migration: str) -> list[Entry]:
-        return [one for one in self.lying if one.migration == migration and one.state is State.STASHED]
+    def _lying_of(self, direction: Direction) -> list[Entry]:
+        """Return what the migration dropped when it went that way."""
+        return [
+            one
+            for one in self.lying
+            if one.migration == self.migration and one.direction is direction and one.state is State.STASHED
+        ]
 
     def _note_aside(self, entry: Entry) -> None:
         there = tables.read(self.connection, entry.table.name)
@@ -254,6 +341,25 @@ class Keeper(NothingKept):
         self.notes.append(f"stashed   {entry.place}: {plural(entry.rows)}")
 
 
+def in_order_of_places(entries: Iterable[Entry]) -> list[Entry]:
+    """Return tables behind those that they refer to, then columns, what was dropped last first."""
+    newest_first = sorted(entries, key=lambda one: -one.id)
+    waiting = [one for one in newest_first if one.column is None]
+    referred = {one.table.name: {to.table for to in one.table.relations} - {one.table.name} for one in waiting}
+    try:
+        names = list(TopologicalSorter(referred).static_order())
+    except CycleError:
+        names = list(referred)
+    waiting.sort(key=lambda one: names.index(one.table.name))
+    return waiting + [one for one in newest_first if one.column is not None]
+
+
+def first_of_each_place(came_back: Iterable[Entry]) -> list[Returned]:
+    """Return what *came_back*, in the order in which places were made; code may have taken some out again since."""
+    places = dict.fromkeys((one.table.name, one.column) for one in came_back)
+    return [Returned(table, column, []) for table, column in reversed(places)]
+
+
 def told(outcome: Outcome) -> str:
     """Say in a line what became of an entry."""
     entry = outcome.entry
@@ -261,56 +367,3 @@ def told(outcome: Outcome) -> str:
     if not outcome.left:
         return text
     return f"{text}; {outcome.left} stay in the stash as {entry.id}: {outcome.cause}"
-
-
-def plural(rows: int) -> str:
-    return f"{rows} row{'' if rows == 1 else 's'}"
-
-
-def losses(move: Move) -> Iterator[Loss]:
-    """Yield what undoing the operation drops or cuts; a column that stops to be nullable loses its NULLs."""
-    yield from effects_of(move.operation, move.app_label, move.before).destroys_backwards
-    operation = move.operation
-    if isinstance(operation, ops.AlterField):
-        key = move.app_label, operation.model_name_lower
-        before, after = move.before.models.get(key), move.after.models.get(key)
-        if before and after and operation.name in before.fields:
-            old, new = before.fields[operation.name], after.fields[operation.name]
-            if new.null and not old.null:
-                yield from effects_of(
-                    ops.AddField(operation.model_name, operation.name, new), move.app_label, move.before
-                ).destroys_backwards
-
-
-def dropped(connection: BaseDatabaseWrapper, move: Move) -> Iterator[tuple[Table, str | None]]:
-    """Yield (table, column) of what is in the database and would be lost; what is computed is not."""
-    seen = set()
-    for loss in losses(move):
-        table = tables.read(connection, loss.table)
-        if table is None or (loss.table, loss.column) in seen:
-            continue
-        seen.add((loss.table, loss.column))
-        if loss.column is None:
-            yield table, None
-        for column in table.stored:
-            if column.lower() == (loss.column or "").lower():
-                yield table, column
-
-
-def changes_table(move: Move, name: str) -> bool:
-    writes = effects_of(move.operation, move.app_label, move.before).writes
-    return any(thing[:2] == ("table", name.lower()) for thing in writes)
-
-
-def is_code(operation: Operation) -> bool:
-    """Whether the operation may do anything on the way up."""
-    if type(operation) is ops.RunPython:
-        return operation.code is not ops.RunPython.noop
-    return is_opaque(operation)
-
-
-def fills_again(operation: Operation) -> bool:
-    """Whether the operation is code that does something on the way up, and says that it has nothing to undo."""
-    if type(operation) is ops.RunPython:
-        return operation.reverse_code is ops.RunPython.noop and operation.code is not ops.RunPython.noop
-    return type(operation) is ops.RunSQL and operation.reverse_sql == ops.RunSQL.noop and bool(operation.sql)

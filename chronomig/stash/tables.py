@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -59,12 +58,9 @@ class Table:
         """The columns that hold values of their own."""
         return tuple(name for name, column in self.columns.items() if not column.generated)
 
-    def dump(self) -> str:
-        return json.dumps(asdict(self))
-
     @classmethod
-    def load(cls, text: str) -> Table:
-        values = json.loads(text)
+    def load(cls, values: Mapping[str, Any]) -> Table:
+        """Return the table that ``asdict()`` was called on, perhaps over JSON."""
         return cls(
             values["name"],
             {name: Column(*column) for name, column in values["columns"].items()},
@@ -92,6 +88,13 @@ def read(connection: BaseDatabaseWrapper, name: str) -> Table | None:
     }
     number = last_number(connection, real, key[0]) if len(key) == 1 else None
     return Table(real, columns, tuple(key), tuple(relations), number)
+
+
+def has_rows(connection: BaseDatabaseWrapper, name: str) -> bool:
+    """Whether there is a table called *name*, whatever the case of its letters, with anything in it."""
+    with connection.cursor() as cursor:
+        names = [one for one in connection.introspection.table_names(cursor) if one.lower() == name.lower()]
+    return any(query(connection, f"SELECT 1 FROM {connection.ops.quote_name(one)} LIMIT 1") for one in names)
 
 
 def can_stash(connection: BaseDatabaseWrapper) -> bool:
@@ -184,3 +187,12 @@ def execute(connection: BaseDatabaseWrapper, sql: str, parameters: Sequence[Any]
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return max(0, int(cursor.rowcount))
+
+
+def plural(rows: int) -> str:
+    return f"{rows} row{'' if rows == 1 else 's'}"
+
+
+def place_of(table: Table, column: str | None) -> str:
+    """Name where rows are, for a person."""
+    return table.name if column is None else f"{table.name}.{column}"

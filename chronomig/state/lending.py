@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
+from typing import Any
+
 from django.db.migrations.state import ModelState
 from django.db.models import Model
 
@@ -11,6 +14,7 @@ from chronomig.state.registry import LazyApps
 from chronomig.state.version import Version
 
 KEPT = 256
+OF_THE_TABLE = frozenset({"db_table", "db_tablespace", "managed", "swappable"})
 
 
 class Lent:
@@ -18,22 +22,36 @@ class Lent:
     The classes that schema editors' registries refer to, in place of rendering the same again.
 
     A schema editor reads the key and the table of what a foreign key leads to. Of most models both follow from the
-    model state alone; a class is made of it that knows of no other model. Those used last are kept.
+    model state alone; a class is made of these that knows of no other model. Those used last are kept.
     """
 
     def __init__(self) -> None:
-        self._classes: dict[Key, tuple[ModelState, type[Model]]] = {}
+        self._classes: dict[tuple[Key, str | None], tuple[ModelState, type[Model]]] = {}
 
     def find(self, key: Key, model: ModelState, field_name: str | None) -> type[Model] | None:
         """Return a class of *model*; None if what *field_name* refers to (None: its key) follows from more models."""
-        if base_keys(model) or any(field.remote_field for field in model.fields.values() if field.primary_key):
+        fields = seen(model, field_name)
+        if base_keys(model) or any(field.remote_field or hasattr(field, "field_names") for field in fields.values()):
             return None
-        if field_name and (field_name not in model.fields or model.fields[field_name].remote_field):
+        if field_name and field_name not in fields:
             return None
-        known, found = self._classes.pop(key, (None, None))
+        known, found = self._classes.pop((key, field_name), (None, None))
         if found is None or known is not model:
-            found = LazyApps(Version({key: model}, {}, 0, None), Reader.SCHEMA).get_lone_model(key)
-        self._classes[key] = model, found
+            found = lone(key, model, fields)
+        self._classes[key, field_name] = model, found
         if len(self._classes) > KEPT:
             del self._classes[next(iter(self._classes))]
         return found
+
+
+def seen(model: ModelState, field_name: str | None) -> dict[str, Any]:
+    """Return the key of *model* and the field that is referred to."""
+    return {name: field for name, field in model.fields.items() if field.primary_key or name == field_name}
+
+
+def lone(key: Key, model: ModelState, fields: dict[str, Any]) -> type[Model]:
+    """Return a class with the table of *model* and no more than *fields*."""
+    made = copy(model)
+    made.fields = fields
+    made.options = {name: value for name, value in model.options.items() if name in OF_THE_TABLE}
+    return LazyApps(Version({key: made}, {}, 0, None), Reader.SCHEMA).get_lone_model(key)

@@ -7,13 +7,10 @@ from contextlib import closing, suppress
 from typing import Any
 
 from tests.databases import (
-    MARIADB_VARIABLE,
-    POSTGRES_VARIABLE,
+    FINDERS,
     Server,
     connect_mariadb,
     connect_postgres,
-    find_mariadb,
-    find_postgres,
     mariadb_url,
     postgres_url,
 )
@@ -23,14 +20,10 @@ ENGINES = {"sqlite": "sqlite3", "postgresql": "postgresql", "mariadb": "mysql"}
 
 def find_server(vendor: str) -> tuple[Server | None, str]:
     """Find the server of *vendor*; return (the one that was started for it, why there is none)."""
-    server: Server | None = None
-    url = reason = ""
-    if vendor == "postgresql":
-        url, server, reason = find_postgres()
-        os.environ[POSTGRES_VARIABLE] = url
-    elif vendor == "mariadb":
-        url, reason = find_mariadb()
-        os.environ[MARIADB_VARIABLE] = url
+    if vendor not in FINDERS:
+        return None, ""
+    variable, find = FINDERS[vendor]
+    os.environ[variable], server, reason = find()
     return server, reason
 
 

@@ -18,9 +18,11 @@ from itertools import chain, repeat
 from pathlib import Path
 from random import Random
 
-from tests.databases import POSTGRES_VARIABLE, VENDORS, Server, Unserved, postgres_binaries, served
+from tests.databases import MARIADB_VARIABLE, POSTGRES_VARIABLE, VENDORS, Unserved, served
 from tests.faults.driver import DOWN, UP, Driver
-from tests.faults.injecting import CRASH, CUT, KILL, LATE
+from tests.faults.injecting import AT_A_POINT, CRASH, CRASH_AT, CUT, KILL, LATE
+from tests.faults.site import Mode
+from tests.servers import MariaServer, PostgresServer, Server, mariadb_binaries, postgres_binaries
 
 FOUND_SOMETHING = 3
 Fault = tuple[str, str, float]
@@ -31,10 +33,18 @@ def arguments() -> argparse.Namespace:
         prog="python -m tests.faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--database", choices=VENDORS, default="sqlite")
-    parser.add_argument("--faults", type=int, default=100, help="how many; 0 is every point, both ways, in turn")
+    parser.add_argument(
+        "--faults", type=int, default=100, help="how many; 0 is every point of each migration, both ways, in turn"
+    )
     parser.add_argument("--seconds", type=float, default=3600, help="how long at most")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--crash", action="store_true", help="crash a PostgreSQL that is started for it, at random")
+    parser.add_argument(
+        "--part", default="1/1", help="which of how many parts of the faults: 2/3 is the second third"
+    )
+    parser.add_argument("--mode", choices=[one.name.lower() for one in Mode], default="plain", help="what is broken")
+    parser.add_argument(
+        "--crash", action="store_true", help="crash the server, one that is started for it, at random"
+    )
     return parser.parse_args()
 
 
@@ -42,14 +52,14 @@ def main() -> int:
     chosen = arguments()
     try:
         with (
-            own_server(chosen) as server,
+            own_server(chosen.database, needed=chosen.crash) as server,
             served(chosen.database) as database,
             tempfile.TemporaryDirectory() as folder,
         ):
             database.folder = Path(folder)
-            driver = Driver(database, Path(folder), server)
+            driver = Driver(database, Path(folder), server, Mode[chosen.mode.upper()])
             driver.learn()
-            lost = list(told(driver.rounds(until(chosen.seconds, faults(driver, chosen)))))
+            lost = list(told(under_fault(driver, chosen)))
     except Unserved as error:
         print(error, file=sys.stderr)
         return 1
@@ -58,38 +68,44 @@ def main() -> int:
 
 
 @contextmanager
-def own_server(chosen: argparse.Namespace) -> Iterator[Server | None]:
-    """Start a PostgreSQL that may be crashed; raise Unserved."""
-    binaries = postgres_binaries() if chosen.crash else None
-    if not chosen.crash:
-        yield None
-    elif binaries is None or chosen.database != "postgresql":
-        raise Unserved("--crash needs --database postgresql, and its binaries.")
-    else:
-        server = Server(binaries)
+def own_server(vendor: str, *, needed: bool) -> Iterator[Server | None]:
+    """Start a server that may be crashed and need not wait for a disk; raise Unserved when it is *needed*."""
+    server = None
+    if vendor == "postgresql" and (binaries := postgres_binaries()):
+        server = PostgresServer(binaries)
         os.environ[POSTGRES_VARIABLE] = server.url
-        try:
-            yield server
-        finally:
+    elif vendor == "mariadb" and (program := mariadb_binaries()):
+        server = MariaServer(program)
+        os.environ[MARIADB_VARIABLE] = server.url
+    elif needed:
+        raise Unserved(f"--crash: there is no server of {vendor}, or not its programs.")
+    try:
+        yield server
+    finally:
+        if server is not None:
             server.stop()
 
 
+def under_fault(driver: Driver, chosen: argparse.Namespace) -> Iterator[str]:
+    """Yield what was lost."""
+    part, parts = map(int, chosen.part.split("/"))
+    if chosen.faults:
+        yield from driver.rounds(until(chosen.seconds, faults(driver, chosen)))
+    else:
+        yield from driver.every_point(lambda at: at % parts == part - 1, time.monotonic() + chosen.seconds)
+
+
 def faults(driver: Driver, chosen: argparse.Namespace) -> Iterator[Fault]:
-    """Yield (way, fault, where); at random, or all there are."""
+    """Yield (way, fault, where), at random."""
     kinds = [KILL, LATE] if driver.vendor == "sqlite" else [KILL, CUT, LATE]
-    kinds = [CRASH] if driver.server else kinds
+    kinds = [CRASH, CRASH_AT] if chosen.crash else kinds
     random = Random(chosen.seed)
-    if not chosen.faults:
-        most = max(driver.reference.points.values())
-        for at in range(1, most + 1):
-            yield from ((way, KILL, at) for way in (UP, DOWN) if at <= driver.reference.points[way])
-        return
     for way, _ in zip(chain.from_iterable(repeat((UP, DOWN))), range(chosen.faults), strict=False):
         fault = random.choice(kinds)
-        if fault in (LATE, CRASH):
-            yield way, fault, random.random() * driver.reference.seconds[way]
-        else:
+        if fault in AT_A_POINT:
             yield way, fault, random.randint(1, driver.reference.points[way])
+        else:
+            yield way, fault, random.random() * driver.reference.seconds[way]
 
 
 def until(seconds: float, given: Iterator[Fault]) -> Iterator[Fault]:
@@ -108,13 +124,16 @@ def told(lost: Iterator[str]) -> Iterator[str]:
 
 def table(driver: Driver) -> str:
     """Return the figures: a line for each kind of fault and each way."""
-    lines = ["| database | fault | way | injected | survived | lost |", "|---|---|---|---:|---:|---:|"]
+    lines = [
+        "| database | command | fault | way | injected | survived | lost |",
+        "|---|---|---|---|---:|---:|---:|",
+    ]
     found: dict[tuple[str, str], Counter[str]] = {}
     for (way, fault, outcome), count in driver.figures.items():
         found.setdefault((fault, way), Counter())[outcome] += count
     for (fault, way), counts in sorted(found.items()):
         injected, survived, lost = counts.total(), counts["survived"], counts["lost"]
-        lines.append(f"| {driver.vendor} | {fault} | {way} | {injected} | {survived} | {lost} |")
+        lines.append(f"| {driver.vendor} | {driver.mode} | {fault} | {way} | {injected} | {survived} | {lost} |")
     return "\n".join(lines)
 
 

@@ -6,21 +6,25 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from django.db import connections
 from django.db.backends.signals import connection_created
+from typer.main import get_command
 
-from tests.databases import Server
+from tests.servers import Server
 
 KILL = "process killed at a point"
 LATE = "process killed at a moment"
 CUT = "connection cut at a point"
 CRASH = "server crashed at a moment"
+CRASH_AT = "server crashed at a point"
+AT_A_POINT = (KILL, CUT, CRASH_AT)
 
 
 @dataclass
@@ -35,6 +39,11 @@ class Breaker:
         self.reached += 1
         if self.reached == self.at:
             self.act(connection)
+
+    def listen(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Count a process that is about to be started, such as git: a hook for ``sys.addaudithook``."""
+        if event == "subprocess.Popen":
+            self.point(None)
 
     def watch(self, connection: Any, **_: object) -> None:
         """Instrument a connection that was just made: of the migrations, or of the lock."""
@@ -64,6 +73,8 @@ def die(connection: Any) -> None:
 
 def cut(connection: Any) -> None:
     """Let the server end the session; the process goes on and finds out."""
+    if connection is None:  # a process is about to be started
+        return
     other = connection.copy()
     try:
         if connection.vendor == "postgresql":
@@ -89,39 +100,54 @@ class Ended:
     points: int
 
 
-def in_child(root: Path, arguments: list[str], fault: str = "", at: float = 0, server: Server | None = None) -> Ended:
+def in_child(
+    root: Path, arguments: Sequence[str], fault: str = "", at: float = 0, server: Server | None = None
+) -> Ended:
     """Run ``chronomig …`` in a forked process, which breaks itself at a point; or it, or *server*, after seconds."""
     out, err, points = (root / f".{name}" for name in ("out", "err", "points"))
     points.write_text("0")
+    acts = {**ACTS, CRASH_AT: lambda connection: server.kill() if server else None}
     child = os.fork()
     if child == 0:
         code = 70
         try:
-            breaker = Breaker(int(at), ACTS.get(fault, lambda connection: None))
+            os.setpgid(0, 0)  # what it starts ends with it
+            breaker = Breaker(int(at), acts.get(fault, lambda connection: None))
             code = run(root, arguments, breaker, (out, err, points))
         finally:
             os._exit(code)
     if fault == LATE:
         time.sleep(at)
-        os.kill(child, signal.SIGKILL)  # it may have ended; then it waits to be fetched
+        os.killpg(child, signal.SIGKILL)  # it may have ended; then it waits to be fetched
     if fault == CRASH and server is not None:
         time.sleep(at)
         server.crash()
     _, status = os.waitpid(child, 0)
+    if fault == CRASH_AT and server is not None:
+        server.start()
     code, passed = os.waitstatus_to_exitcode(status), points.read_text()  # empty when it was killed writing them
     return Ended(code, out.read_text(), err.read_text(), int(passed or 0))
 
 
-def run(root: Path, arguments: list[str], breaker: Breaker, files: tuple[Path, Path, Path]) -> int:
+@cache
+def prepare() -> Any:
+    """Return the command line; a process that forks makes it before it does."""
+    from chronomig.cli import app
+
+    return get_command(app)
+
+
+def run(root: Path, arguments: Sequence[str], breaker: Breaker, files: tuple[Path, Path, Path]) -> int:
     os.chdir(root)
     connection_created.connect(breaker.watch, weak=False)
+    sys.addaudithook(breaker.listen)
     sys.argv = ["chronomig", *arguments]
-    from chronomig.__main__ import main
+    from chronomig.handling import handle_errors
 
     with files[0].open("w") as out, files[1].open("w") as err, redirect_stdout(out), redirect_stderr(err):
         code = 0
         try:
-            main()
+            code = handle_errors(prepare())
         except SystemExit as end:
             code = int(end.code or 0)
         with suppress(Exception):

@@ -12,8 +12,9 @@ from chronomig.executor import Executor
 from chronomig.folding import States
 from chronomig.history import History as Table
 from chronomig.loading import Loaded
-from chronomig.plan import Direction, Step
+from chronomig.plan import Step
 from chronomig.preparing import Prepared
+from chronomig.record import Direction
 from chronomig.state import ProjectState
 from tests.fuzz.histories import History, Written, name_of
 from tests.fuzz.stock import Stopped

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.sqlite3.schema import DatabaseSchemaEditor
 from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
@@ -13,6 +14,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ModelState, ProjectState
 
+from chronomig.editing import FollowingEditor
 from chronomig.executor import run_deferred
 from chronomig.state.copies import with_base_renamed
 from tests.fuzz.histories import History, name_of
@@ -135,6 +137,8 @@ class WatchedExecutor(MigrationExecutor):
 
     def _watched(self, move: Any, state: Any, migration: Any, up: bool) -> Any:
         number = self.numbers[migration]
+        if self.connection.SchemaEditorClass is DatabaseSchemaEditor:
+            self.connection.SchemaEditorClass = FollowingEditor  # what Django's forgets, ours does not
         with listening(self.connection) as listener:
             try:
                 state = move(state, migration)

