@@ -135,7 +135,8 @@ class TestDatabase:
             return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(self.folder / f"{name}.sqlite3")}
         if name not in self.made:
             self.made.append(name)
-            self._administer(f"CREATE DATABASE {name}")
+            charset = " CHARACTER SET utf8mb4" if self.vendor == "mariadb" else ""
+            self._administer(f"CREATE DATABASE {name}{charset}")
         url = postgres_url() if self.vendor == "postgresql" else mariadb_url()
         assert url is not None
         engine = "postgresql" if self.vendor == "postgresql" else "mysql"
@@ -146,7 +147,7 @@ class TestDatabase:
             "PASSWORD": url.password,
             "HOST": url.host,
             "PORT": url.port,
-            "TEST": {"NAME": f"{name}_test"},
+            "TEST": {"NAME": f"{name}_test"} | ({"CHARSET": "utf8mb4"} if self.vendor == "mariadb" else {}),
         }
 
     def drop(self) -> None:

@@ -146,7 +146,7 @@ class MariaServer(Server):
                 f"--socket={self.folder / 'socket'}", f"--pid-file={self.pid_file}",
                 f"--log-error={self.folder / 'log'}",
                 "--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--skip-sync-frm",
-                "--innodb-buffer-pool-size=32M",
+                "--innodb-buffer-pool-size=32M", "--character-set-server=utf8mb4",
             ],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
