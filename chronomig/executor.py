@@ -29,12 +29,13 @@ from chronomig.history import History
 from chronomig.leftovers import leftovers
 from chronomig.loading import Loaded
 from chronomig.preparing import Prepared
+from chronomig.recorded import in_a_transaction
 from chronomig.recorder import ensure_django_table, keep_in_step
 from chronomig.remaking import run_deferred
 from chronomig.results import Failed, Result, Watcher, in_words
 from chronomig.resuming import in_effect, run_again, taken_up
 from chronomig.stash import NothingKept
-from chronomig.state import ProjectState, is_opaque
+from chronomig.state import ProjectState
 from chronomig.timeouts import Patience
 from chronomig.together import Batch, alone, batches, grouped
 from chronomig.way import Way
@@ -274,15 +275,10 @@ class Run:
             self.executor.watcher.operation_begins(self.one.step, move.operation.describe(), number, total)
 
     def _transaction_of(self, parts: Sequence[Batch]) -> AbstractContextManager[object]:
-        """
-        Django's rule: without a transaction around all, an operation has its own unless it says no.
-
-        But on SQLite an operation may make a table anew, with its rows under another name in between.
-        """
-        operation = self._own(parts[0].moves[0].number)
-        wants = operation.atomic or (self.one.loaded.atomic and operation.atomic is not False)
-        remakes = self.connection.vendor == "sqlite" and not is_opaque(operation)
-        return transaction.atomic(self.connection.alias) if self.stepwise and (wants or remakes) else nullcontext()
+        """Return what holds operations and their record together, where nothing does so for the whole migration."""
+        operation, atomic = self._own(parts[0].moves[0].number), self.one.loaded.atomic
+        holds = self.stepwise and in_a_transaction(self.connection, operation, self.one.step.direction, atomic=atomic)
+        return transaction.atomic(self.connection.alias) if holds else nullcontext()
 
     def _own(self, number: int) -> Operation:
         """Return the operation with a number that the migration itself has, not what was inserted behind it."""
