@@ -129,7 +129,7 @@ def frozen(project: Project) -> Any:
     return json.loads((project.root / "project_migrations/default/frozen.json").read_text())
 
 
-GREY = {"new": ["chronomig.frozen.FrozenDefault", ["palette.fields.grey", "grey"], {"dict": []}]}
+GREY = {"new": ["chronomig.code.frozen.FrozenDefault", ["palette.fields.grey", "grey"], {"dict": []}]}
 
 
 def test_what_is_recorded_names_nothing_of_the_package_but_the_class(sqlite_project: Project) -> None:

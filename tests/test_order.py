@@ -9,12 +9,12 @@ from django.db import migrations, models
 from django.db.migrations.operations.base import Operation
 
 from chronomig import Migration
+from chronomig.code.folding import States
+from chronomig.code.loading import Loaded
 from chronomig.config import Order
-from chronomig.folding import States
-from chronomig.loading import Loaded
-from chronomig.order import OrderJudge
-from chronomig.plan import OutOfOrderRefused, Plan, plan
-from chronomig.record import Applied, Direction, Record
+from chronomig.effects.order import OrderJudge
+from chronomig.planning.plan import OutOfOrderRefused, Plan, plan
+from chronomig.planning.record import Applied, Direction, Record
 from tests.gitting import Git
 from tests.projects import Project
 from tests.test_effects import AUTHOR, CLASHES, TAG
