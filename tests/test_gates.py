@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from chronomig.baselines import with_standing
-from chronomig.branches import Branch, find_base
 from chronomig.config import Order, SetConfig
-from chronomig.plan import plan
+from chronomig.git.trees import Trees
+from chronomig.planning.baselines import with_standing
+from chronomig.planning.plan import plan
+from chronomig.planning.record import Applied, Record
 from chronomig.project import MigrationSet
-from chronomig.record import Applied, Record
+from chronomig.review.branches import Branch, find_base
 from chronomig.timeline import Timeline
-from chronomig.trees import Trees
 from tests.gitting import Git
 
 COUNT = 5000
