@@ -467,7 +467,7 @@ def test_a_default_that_asks_the_database_is_recorded_without_a_value_and_asks_n
     project.ok("adopt")
     (name,) = [one for one in project.files() if one.endswith("palette_0001_initial")]
     (size,) = frozen(project)["files"][name]["palette.pot.size"]
-    asked = {"new": ["chronomig.frozen.FrozenDefault", ["palette.models.first", None], {"dict": []}]}
+    asked = {"new": ["chronomig.code.frozen.FrozenDefault", ["palette.models.first", None], {"dict": []}]}
     assert size["kwargs"] == {"dict": [["default", asked]]}
     assert not migrated or project.rows("SELECT * FROM palette_kind") == []
     project.ok("migrate")
