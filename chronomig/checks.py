@@ -10,10 +10,10 @@ from typing import Any
 from django.core import checks
 from django.db.migrations.loader import MigrationLoader
 
-from chronomig.baselines import baselines_in
+from chronomig.code.origins import Key, key_of, origins_in
 from chronomig.errors import ChronomigError, ConfigError, TimelineError
 from chronomig.opening import current_project
-from chronomig.origins import Key, key_of, origins_in
+from chronomig.planning.baselines import baselines_in
 from chronomig.project import MigrationSet, Project
 
 

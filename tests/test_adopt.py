@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chronomig.dating import stamps_for
+from chronomig.authoring.dating import stamps_for
 from tests.conftest import sqlite_settings
 from tests.databases import TestDatabase
 from tests.gitting import Git

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chronomig.config import Config, DatabaseConfig, SetConfig
-from chronomig.events import COLUMNS, Kind
+from chronomig.history.events import COLUMNS, Kind
 from chronomig.status import State
 from tests.projects import Project
 

@@ -21,7 +21,7 @@ from tests.inprocess import connected, set_up_django
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from chronomig.loading import Labelled
+    from chronomig.code.loading import Labelled
 
 set_up_django()
 

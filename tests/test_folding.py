@@ -68,7 +68,7 @@ def test_the_state_after_each_move_is_the_state_of_what_is_applied(sqlite_projec
             f'("shop", migrations.CreateModel("M{number}", [("id", models.BigAutoField(primary_key=True))])),',
         )
     code = """
-    from chronomig.folding import States
+    from chronomig.code.folding import States
     from chronomig.opening import current_project
     one = current_project().sets["default"]
     names = one.timeline.names
@@ -78,7 +78,7 @@ def test_the_state_after_each_move_is_the_state_of_what_is_applied(sqlite_projec
     result = [models(states.current)]
     for name in (names[5], names[3], names[4]):
         result.append(models(states.without(name)))
-    from chronomig.folding import fold
+    from chronomig.code.folding import fold
     states.add(names[4], fold(states.current, one.load(names[4])))
     result.append(models(states.current))
     result.append(models(states.without(names[0])))

@@ -163,7 +163,7 @@ def test_counting_ends_when_its_time_is_up(sqlite_project: Project) -> None:
     counted = sqlite_project.python(
         """
         from django.db import connection
-        from chronomig import losses
+        from chronomig.running import losses
         losses.COUNT_SECONDS = 0.0
         counter = losses.RowCounter(connection)
         table = losses.Loss("table shop_item", "shop_item", "notes")

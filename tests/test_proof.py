@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.db import migrations, models
 
-from chronomig.seeding import seed, values_of
+from chronomig.proof.seeding import seed, values_of
 from chronomig.state import ProjectState
 from tests.conftest import sqlite_settings
 from tests.gitting import Git

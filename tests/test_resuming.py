@@ -13,17 +13,17 @@ from tests.fuzz.ours import Silent, loaded_of
 from tests.inprocess import connected, drop_everything
 
 from chronomig.errors import ExecutionError  # isort: skip  Django is set up by the imports above
-from chronomig.executor import Executor  # isort: skip
-from chronomig.folding import States  # isort: skip
-from chronomig.history import History  # isort: skip
-from chronomig.plan import Step
-from chronomig.record import Direction, HalfDone
+from chronomig.running.executor import Executor  # isort: skip
+from chronomig.code.folding import States  # isort: skip
+from chronomig.history.table import History  # isort: skip
+from chronomig.planning.plan import Step
+from chronomig.planning.record import Direction, HalfDone
 
-from chronomig.preparing import Prepared  # isort: skip
-from chronomig.recorded import in_a_transaction  # isort: skip
-from chronomig.resuming import HalfMade, Looking, columns_in, in_effect, is_done, taken_up  # isort: skip
+from chronomig.batches.recorded import in_a_transaction  # isort: skip
+from chronomig.running.preparing import Prepared  # isort: skip
+from chronomig.running.resuming import HalfMade, Looking, columns_in, in_effect, is_done, taken_up  # isort: skip
 from chronomig.state import ProjectState  # isort: skip
-from chronomig.way import Way  # isort: skip
+from chronomig.running.way import Way  # isort: skip
 from tests.schema import dump  # isort: skip
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from django.db import migrations, models  # noqa: E402
 from django.utils import timezone  # noqa: E402
 from django.utils.translation import gettext_lazy  # noqa: E402
 
-from chronomig.snapshots import Snapshots, places, prefixes  # noqa: E402
 from chronomig.state import NotEncodable, ProjectState, Unusable, dump_state, load_state  # noqa: E402
+from chronomig.state.cache import Snapshots, places, prefixes  # noqa: E402
 from chronomig.state.encoding import decode, encode  # noqa: E402
 
 COUNT = 6

@@ -14,8 +14,8 @@ from django.db import migrations, models
 
 from chronomig.config import Config, TimeoutConfig, resolve_sets
 from chronomig.errors import ConfigError
-from chronomig.plan import Step
-from chronomig.record import Direction, HalfDone
+from chronomig.planning.plan import Step
+from chronomig.planning.record import Direction, HalfDone
 from tests.databases import TestDatabase
 from tests.inprocess import connected, set_up_django
 from tests.projects import Project
@@ -23,18 +23,18 @@ from tests.projects import Project
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from chronomig.loading import Labelled
+    from chronomig.code.loading import Labelled
 
 set_up_django()
 
 import chronomig  # noqa: E402  what follows needs Django
-from chronomig.executor import Executor  # noqa: E402
-from chronomig.folding import States  # noqa: E402
-from chronomig.history import History  # noqa: E402
-from chronomig.loading import Loaded  # noqa: E402
-from chronomig.preparing import Prepared  # noqa: E402
-from chronomig.results import Failed, Result  # noqa: E402
-from chronomig.timeouts import dialect_of, limited, read, values_for  # noqa: E402
+from chronomig.code.folding import States  # noqa: E402
+from chronomig.code.loading import Loaded  # noqa: E402
+from chronomig.history.table import History  # noqa: E402
+from chronomig.running.executor import Executor  # noqa: E402
+from chronomig.running.preparing import Prepared  # noqa: E402
+from chronomig.running.results import Failed, Result  # noqa: E402
+from chronomig.running.timeouts import dialect_of, limited, read, values_for  # noqa: E402
 
 FAST = TimeoutConfig(lock_timeout=0.3, lock_retries=3, retry_pause=0.01)
 FIELDS = [("id", models.BigAutoField(primary_key=True)), ("n", models.IntegerField(null=True))]

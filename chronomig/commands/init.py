@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from chronomig import output
+from chronomig.authoring.writer import replace_file
 from chronomig.config import environment_settings, find_root, read_pyproject, settings_module_of
 from chronomig.errors import ConfigError
 from chronomig.opening import open_project
 from chronomig.project import Project
-from chronomig.writer import replace_file
 
 
 def run(start: Path, *, settings: str | None = None, dry_run: bool = False) -> int:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from chronomig import output
 from chronomig.config import Order
 from chronomig.errors import Refused
-from chronomig.losses import CountedLoss, count_losses
-from chronomig.migrator import Choices, Journey, naming_database_errors, plan_journey
-from chronomig.plan import OutOfOrderRefused
-from chronomig.preparing import Prepared
+from chronomig.planning.plan import OutOfOrderRefused
+from chronomig.planning.record import Record
 from chronomig.project import Database
-from chronomig.record import Record
+from chronomig.running.losses import CountedLoss, count_losses
+from chronomig.running.migrator import Choices, Journey, naming_database_errors, plan_journey
+from chronomig.running.preparing import Prepared
 
 ANSWERS = {"a": Order.APPLY, "r": Order.REWIND}
 
