@@ -28,26 +28,26 @@ class OrderJudge:
     def __call__(self, clashes: Sequence[Clash], settled: Sequence[str], ups: Sequence[str]) -> list[Clash]:
         """Return those of *clashes* that stand in the way, each with the first quarrel for every migration."""
         here = [name for name in settled if name in self.known]
-        found = self._applied(here, {name for clash in clashes for name in clash.over})
-        moving = self._moving(clashes, here, ups)
+        states = self.states(here)
+        found = self._applied(states, {name for clash in clashes for name in clash.over})
+        moving = self._moving(clashes, states, ups)
         judged = (replace(clash, quarrels=tuple(self._quarrels(clash, found, moving))) for clash in clashes)
         return [replace(one, over=tuple(each.other.name for each in one.quarrels)) for one in judged if one.quarrels]
 
-    def _applied(self, here: Sequence[str], concerned: set[str]) -> dict[str, list[Placed]]:
+    def _applied(self, states: States, concerned: set[str]) -> dict[str, list[Placed]]:
         """Return what was applied, with its effects where it was applied."""
-        states = self.states(here)
-        return {name: operations_of(self.load(name), states.before(name))[0] for name in here if name in concerned}
+        names = [name for name in states.names if name in concerned]
+        return {name: operations_of(self.load(name), states.before(name))[0] for name in names}
 
-    def _moving(self, clashes: Sequence[Clash], here: Sequence[str], ups: Sequence[str]) -> dict[str, list[Placed]]:
+    def _moving(self, clashes: Sequence[Clash], states: States, ups: Sequence[str]) -> dict[str, list[Placed]]:
         """Return what is to move, with its effects where the files have it, and where it would run now."""
         late = {clash.name for clash in clashes if clash.direction is Direction.UP}
         going = {clash.name for clash in clashes if clash.direction is Direction.DOWN}
-        found = self._applied(here, going)
+        found = self._applied(states, going)
         if not late:
             return found
         ups = [name for name in ups if name <= max(late)]
-        in_file_order = self.states(sorted({*here, *ups}))
-        state = self.states(here).current
+        in_file_order, state = self.states(sorted({*states.names, *ups})), states.current
         for name in ups:
             loaded = self.load(name)
             now, state = operations_of(loaded, state)

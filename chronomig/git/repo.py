@@ -35,7 +35,7 @@ UNFINISHED = {
 }
 """{file in the git directory: what is unfinished when it is there}"""
 
-REGULAR_FILES = ("100644", "100755")
+REGULAR_FILES = ("100644 ", "100755 ")
 
 
 @dataclass(frozen=True)
@@ -116,11 +116,13 @@ class Repository(Git):
 
     @cached_property
     def head(self) -> Head:
-        code, out, _ = self._run("symbolic-ref", "--quiet", "--short", "HEAD")
-        branch = text_of(out).rstrip("\n") if code == 0 else ""
-        code, out, _ = self._run("rev-parse", "--verify", "--quiet", "HEAD")
-        hashing = text_of(self._done("rev-parse", "--show-object-format")).strip()
-        return Head(branch, text_of(out).strip() if code == 0 else "", hashing)
+        code, out, _ = self._run("rev-parse", "--show-object-format", "HEAD", "--symbolic-full-name", "HEAD")
+        hashing, *found = text_of(out).splitlines()
+        if code == 0:
+            commit, name = found
+            return Head(name.removeprefix(HEADS) if name != "HEAD" else "", commit, hashing)
+        code, out, _ = self._run("symbolic-ref", "--quiet", "--short", "HEAD")  # no commit yet
+        return Head(text_of(out).rstrip("\n") if code == 0 else "", "", hashing)
 
     @cached_property
     def common_directory(self) -> Path:
@@ -211,13 +213,8 @@ class Repository(Git):
         if code:
             self._insist_on_tree(commit)
             return None
-        found = {}
-        for item in out.split(b"\0"):
-            head, _, name = item.partition(b"\t")
-            mode, _, rest = text_of(head).partition(" ")
-            if mode in REGULAR_FILES:
-                found[text_of(name)] = rest.split()[-1]
-        return found
+        items = (item.partition("\t") for item in text_of(out).split("\0"))
+        return {name: head.rpartition(" ")[2] for head, _, name in items if head.startswith(REGULAR_FILES)}
 
     def list_paths(self, commit: str) -> list[str]:
         """Return the paths of all files in the tree of *commit*, from the top, with slashes."""

@@ -54,10 +54,19 @@ class Trees:
         in one order.
         """
         if (commit, set_name) not in self._timelines:
-            branch = ref if self.repository.names_of(ref) else ""
+            branch = ref if ref and self.repository.names_of(ref) else ""
             read = self._read(commit, set_name, known)
             self._timelines[commit, set_name] = replace(read, branch=branch, commit=commit)
         return self._timelines[commit, set_name]
+
+    def blobs(self, commit: str, set_name: str, *, known: Collection[str] = ()) -> dict[str, str]:
+        """
+        Return {migration: what git calls its bytes} of the set in the tree of *commit*, a full hash.
+
+        As :meth:`timeline`, for who wants no more: nothing is read, and names are not looked at.
+        """
+        _, listed = self._find(commit, set_name, known)
+        return {name[:-3]: blob for name, blob in listed.items() if is_migration_file(name)}
 
     def _read(self, commit: str, set_name: str, known: Collection[str]) -> Timeline:
         folder, listed = self._find(commit, set_name, known)

@@ -86,6 +86,7 @@ def baselines_in(entries: Iterable[Entry]) -> dict[str, Baseline]:
 
 def standing(entries: Iterable[Entry], names: Collection[str]) -> dict[str, Baseline]:
     """Return the baselines that a database with *names* has, though its history does not say so yet."""
+    names = frozenset(names)
     found = baselines_in(entry for entry in entries if entry.name not in names)
     return {name: one for name, one in found.items() if all(part.is_in(names) for part in one.migrations)}
 
@@ -106,9 +107,10 @@ def between(
     entries: Iterable[Entry], have: Collection[str], rows: Callable[[], Collection[Key]]
 ) -> dict[str, Baseline]:
     """Return the baselines of which a database has a part; *rows* gives what ``django_migrations`` records."""
+    have = frozenset(have)
     found = baselines_in(entry for entry in entries if entry.name not in have)
     recorded = set(rows()) if any(one.keys for one in found.values()) else set()
-    return {name: one for name, one in found.items() if one.names & set(have) or one.keys & recorded}
+    return {name: one for name, one in found.items() if one.names & have or one.keys & recorded}
 
 
 def with_baseline(applied: Sequence[Applied], standing: Applied, names: Collection[str]) -> tuple[Applied, ...]:

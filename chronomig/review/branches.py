@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -55,17 +55,19 @@ class Branch:
     set: MigrationSet
     files: Timeline
     base: Timeline
-    fork: Timeline
-    tip: Timeline
+    fork: Mapping[str, str]
+    """{migration: what git calls its bytes}, where the two parted."""
+    tip: Collection[str]
+    """The migrations of the branch alone."""
 
     @classmethod
     def of(cls, one: MigrationSet, base: Base) -> Branch:
         """Read both sides; raise GitError, TimelineError."""
-
-        def at(commit: str) -> Timeline:
-            return one.trees.timeline(commit, one.name, known=one.timeline.names)
-
-        return cls(one, one.timeline, at(base.commit), at(base.fork), at(base.tip) if base.tip else one.timeline)
+        known, trees = one.timeline.names, one.trees
+        there = trees.timeline(base.commit, one.name, known=known)
+        fork = trees.blobs(base.fork, one.name, known=known) if base.fork != base.commit else blobs_of(there)
+        tip = trees.blobs(base.tip, one.name, known=known) if base.tip else known
+        return cls(one, one.timeline, there, fork, tip)
 
     @cached_property
     def ours(self) -> tuple[str, ...]:
@@ -75,23 +77,22 @@ class Branch:
     @cached_property
     def theirs(self) -> tuple[str, ...]:
         """What the base got since the two parted, and this branch did not."""
-        known = {*self.fork.names, *self.tip.names}
+        known = {*self.fork, *self.tip}
         return tuple(name for name in self.base.names if name not in known)
 
     @cached_property
     def edited(self) -> tuple[str, ...]:
         """What this branch changed in files that the base has."""
-        return tuple(name for name in self.base.names if name in self.files.by_name and self._is_edited(name))
-
-    def _is_edited(self, name: str) -> bool:
-        """Git's name of the bytes spares reading them from the base."""
-        before = {one.by_name[name].blob for one in (self.base, self.fork) if name in one.by_name}
-        return blob_id(self.files.by_name[name].source, self.set.trees.repository.head.hashing) not in before
+        hashing, files = self.set.trees.repository.head.hashing, self.files.by_name
+        both = (entry for entry in self.base if entry.name in files)
+        # Git's name of the bytes spares reading them from the base.
+        found = ((one, blob_id(files[one.name].source, hashing)) for one in both)
+        return tuple(one.name for one, blob in found if blob not in (one.blob, self.fork.get(one.name)))
 
     @cached_property
     def gone(self) -> tuple[str, ...]:
         """What the base has, and this branch took away."""
-        return tuple(name for name in self.base.names if name in self.fork.by_name and name not in self.files.by_name)
+        return tuple(name for name in self.base.names if name in self.fork and name not in self.files.by_name)
 
     def late(self) -> list[Clash]:
         """Return what this branch has below migrations of the base, or made without knowing them."""
@@ -107,3 +108,7 @@ class Branch:
             return []
         judge = self.set.judge({**self.base.by_name, **self.files.by_name})
         return judge(late, self.base.names, self.ours)
+
+
+def blobs_of(timeline: Timeline) -> dict[str, str]:
+    return {entry.name: entry.blob for entry in timeline}
