@@ -168,6 +168,10 @@ class Run:
         """Return how many operations count as in effect when it begins."""
         return taken_up(self.one, way) if self.takes_up else in_effect(self.one)
 
+    def places(self, way: Way) -> list[int]:
+        """Return the places of what is left to be done."""
+        return way.places(self.in_effect(way), up=self.one.is_up)
+
     def fake(self) -> int:
         """Record the migration without running it."""
         with transaction.atomic(self.connection.alias):
@@ -182,8 +186,9 @@ class Run:
         began = time.monotonic()
         base = self.executor.states.without(self.one.step.name)
         self.executor.in_pieces = self.stepwise
-        self.keeper.begin(self.one.step.name, self.one.step.direction, resumed=self.one.step.resumed is not None)
         way = Way(self.one.loaded, base)
+        left = [way.move(place) for place in self.places(way)] if self.one.step.resumed else None
+        self.keeper.begin(self.one.step.name, self.one.step.direction, left=left)
         if self.stepwise:
             self.history.write(replace(event_of(self.one, Kind.STARTED), operation=self.in_effect(way)))
         with schema_editor(self.connection, atomic=self.one.loaded.atomic) as editor:
@@ -221,7 +226,7 @@ class Run:
 
     def _run(self, editor: BaseDatabaseSchemaEditor, way: Way) -> ProjectState:
         """Run the operations that are not in effect yet (up), or those that are (down), and return the last state."""
-        places = way.places(self.in_effect(way), up=self.one.is_up)
+        places = self.places(way)
         begun, parts = 0, list[Batch]()
         for one in self._batches(editor, (self.keeper.taking(way.move(place)) for place in places)):
             parts.append(one)

@@ -24,7 +24,8 @@ def keeper_for(
     applied = database.history.read().names
     seen = [one for one in prepared if not one.loaded.overrides_execution]
     downs = [one for one in seen if not one.is_up]
-    ups = [one for one in seen if one.is_up and may_destroy(one)] if applied else []
+    has_rows = applied or database.stash.all()  # what comes back is the timeline's, too
+    ups = [one for one in seen if one.is_up and may_destroy(one)] if has_rows else []
     if (downs or ups) and limits.puts_aside:
         database.stash.ensure_table()
     filling = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from chronomig.stash.aside import Weight, put_after, put_aside, renew_after, tog
 from chronomig.stash.back import Key, Outcome, bring_back, empty, leave_changed
 from chronomig.stash.entries import Entries, Entry, State
 from chronomig.stash.gaps import RemovedField, fill_gaps, needs_value, removed_field
-from chronomig.stash.places import OPPOSITE, altered, changes_table, dropped, fills_again, is_code, losses
+from chronomig.stash.places import OPPOSITE, altered, changes_table, dropped, fills_again, is_code, places_made
 from chronomig.stash.tables import Table, place_of, plural
 
 
@@ -73,7 +73,7 @@ class NothingKept:
     brings_back = False
     """Whether rows came back in this run, or were about to."""
 
-    def begin(self, migration: str, direction: Direction, *, resumed: bool) -> None: ...
+    def begin(self, migration: str, direction: Direction, *, left: Sequence[Move] | None) -> None: ...
     def taking(self, move: Move) -> Move:
         return move
 
@@ -121,11 +121,11 @@ class Keeper(NothingKept):
         """What came back in this run, and in those before it that did not come to their end."""
         self._edge = self._standing()
         self.migration = ""
-        self.begin("", Direction.UP, resumed=False)
+        self.begin("", Direction.UP, left=None)
 
-    def begin(self, migration: str, direction: Direction, *, resumed: bool) -> None:
+    def begin(self, migration: str, direction: Direction, *, left: Sequence[Move] | None) -> None:
         """
-        Turn to *migration*; *resumed* where it goes on behind operations that are done already.
+        Turn to *migration*; *left* is what is left of it where it goes on behind operations that are done already.
 
         Begun again, after it was rolled back, it finds what it found the first time, or at the last :meth:`hold`.
         """
@@ -134,17 +134,19 @@ class Keeper(NothingKept):
         self._edge = self._standing()
         self.migration = migration
         self.direction = direction
-        self.resumed = resumed
+        self.resumed = left is not None
         self.notes: list[str] = []
         self.made: list[Entry] = []
         waiting = {one.id for one in self.ready}
         self.coming = [one for one in self._lying_of(OPPOSITE[direction]) if one.id not in waiting]
-        there = [one for one in self.coming if resumed and self._is_there(one)]
+        there = [] if left is None else [one for one in self.coming if self._is_there(one, left)]
         self.coming = [one for one in self.coming if one not in there]
-        self.ready += in_order_of_places(there)
+        self.ready = in_order_of_places([*self.ready, *there])
 
-    def _is_there(self, entry: Entry) -> bool:
-        """Whether what is done already made the place; a column whose type changed was there before."""
+    def _is_there(self, entry: Entry, left: Sequence[Move]) -> bool:
+        """Whether what is done already made the place; a column whose type changes was there before."""
+        if not any(place_in(entry) in places_made(move, self.direction) for move in left):
+            return True  # nothing is left that it could wait for
         table = tables.read(self.connection, entry.table.name)
         if table is None or entry.column is None:
             return table is not None
@@ -262,7 +264,7 @@ class Keeper(NothingKept):
             taken.append(self._copy(table, one.column, 0, Direction.DOWN))
             if one.column is None:
                 empty(self.connection, table, one.met)
-        self.ready = taken + self.ready
+        self.ready = in_order_of_places([*taken, *self.ready])  # a run that was killed may have taken out the others
         self.returned = []
 
     def _bring_back(self) -> None:
@@ -316,9 +318,8 @@ class Keeper(NothingKept):
         """Return what the operation makes room for; what its first operation dropped of a column was dropped last."""
         if not self.coming:
             return []
-        made = losses(move, OPPOSITE[self.direction])
-        places = {(loss.table.lower(), (loss.column or "").lower()) for loss in made}
-        found = {(one.table.name.lower(), (one.column or "").lower()): one for one in self.coming}
+        places = places_made(move, self.direction)
+        found = {place_in(one): one for one in self.coming}
         return [one for place, one in found.items() if place in places]
 
     def _lies_there(self, table: Table, column: str) -> bool:
@@ -339,6 +340,10 @@ class Keeper(NothingKept):
             with together(self.connection):
                 put_after(self.connection, entry)
         self.notes.append(f"stashed   {entry.place}: {plural(entry.rows)}")
+
+
+def place_in(entry: Entry) -> tuple[str, str]:
+    return entry.table.name.lower(), (entry.column or "").lower()
 
 
 def in_order_of_places(entries: Iterable[Entry]) -> list[Entry]:

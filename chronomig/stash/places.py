@@ -35,6 +35,11 @@ def losses(move: Move, direction: Direction) -> Iterator[Loss]:
         yield from effects_of(made, move.app_label, move.before).destroys_backwards
 
 
+def places_made(move: Move, direction: Direction) -> set[tuple[str, str]]:
+    """Return the (table, column), small, that the operation makes room for; the column of a table is empty."""
+    return {(loss.table.lower(), (loss.column or "").lower()) for loss in losses(move, OPPOSITE[direction])}
+
+
 def altered(move: Move, direction: Direction) -> tuple[Field, Field] | None:  # type: ignore[type-arg]
     """Return the field as it was and as it will be, of an operation that alters one."""
     operation = move.operation
