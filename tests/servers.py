@@ -11,8 +11,12 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+
+PORT_IS_TAKEN = "Address already in use"
+"""What both servers write to their log."""
 
 
 class Server(ABC):
@@ -24,7 +28,27 @@ class Server(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Start it, and return when it answers."""
+        """Start it on its port, and return when it answers; raise SubprocessError."""
+
+    def start_on(self, ports: Iterator[int]) -> None:
+        """Start it on the first of *ports* that nobody takes before it does."""
+        for self.port in ports:
+            try:
+                self.start()
+                return
+            except subprocess.SubprocessError:
+                if PORT_IS_TAKEN not in self.log.read_text(errors="replace"):
+                    raise
+                self.log.unlink()
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.err"  # without a dot in it, MariaDB adds one
+
+    @property
+    @abstractmethod
+    def is_alive(self) -> bool:
+        """Whether it runs; a server may crash without being told to."""
 
     @abstractmethod
     def kill(self) -> None:
@@ -59,22 +83,27 @@ def postgres_binaries() -> Path | None:
 class PostgresServer(Server):
     """A PostgreSQL of our own, in a private folder; without fsync, because nothing in it is kept."""
 
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, ports: Iterator[int] | None = None) -> None:
         self.folder = private_folder("chronomig-pg-")
         self.user = unprivileged_user("postgres")
         self.binaries = self._reachable(binaries)
-        self.port = free_port()
         if self.user:
             shutil.chown(self.folder, self.user)
         data = str(self.folder / "data")
         self.run("initdb", "--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale", "-D", data)
-        self.start()
+        self.start_on(ports or free_ports())
         self.url = f"postgres://postgres@127.0.0.1:{self.port}"
 
     def start(self) -> None:
         options = f"-p {self.port} -h 127.0.0.1 -k {self.folder} -c fsync=off -c full_page_writes=off"
-        data, log = str(self.folder / "data"), str(self.folder / "log")
-        self.run("pg_ctl", "-D", data, "-l", log, "-o", options, "-w", "start")
+        self.run("pg_ctl", "-D", str(self.folder / "data"), "-l", str(self.log), "-o", options, "-w", "start")
+
+    @property
+    def is_alive(self) -> bool:
+        with suppress(subprocess.CalledProcessError):
+            self.run("pg_ctl", "-D", str(self.folder / "data"), "status")
+            return True
+        return False
 
     def kill(self) -> None:
         self.run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
@@ -121,19 +150,18 @@ class MariaServer(Server):
     What is committed is handed to the system, not to the disk: it outlives the server, not the machine.
     """
 
-    def __init__(self, program: Path) -> None:
+    def __init__(self, program: Path, ports: Iterator[int] | None = None) -> None:
         self.folder = private_folder("chronomig-maria-")
         self.program = program
-        self.port = free_port()
         self.user = unprivileged_user("mysql")
-        self.url = f"mysql://root@127.0.0.1:{self.port}"
         if self.user:
             shutil.chown(self.folder, self.user)
         subprocess.run(
             ["mariadb-install-db", *self._options(), "--auth-root-authentication-method=normal", "--skip-test-db"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=60,
         )  # fmt: skip
-        self.start()
+        self.start_on(ports or free_ports())
+        self.url = f"mysql://root@127.0.0.1:{self.port}"
 
     def _options(self) -> list[str]:
         user = [f"--user={self.user}"] if self.user else []
@@ -143,8 +171,7 @@ class MariaServer(Server):
         self.process = subprocess.Popen(
             [
                 str(self.program), *self._options(), f"--port={self.port}", "--bind-address=127.0.0.1",
-                f"--socket={self.folder / 'socket'}", f"--pid-file={self.pid_file}",
-                f"--log-error={self.folder / 'log'}",
+                f"--socket={self.socket}", f"--pid-file={self.pid_file}", f"--log-error={self.log}",
                 "--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--skip-sync-frm",
                 "--innodb-buffer-pool-size=32M", "--character-set-server=utf8mb4",
             ],
@@ -153,8 +180,17 @@ class MariaServer(Server):
         self._wait(answers=True)
 
     @property
+    def socket(self) -> Path:
+        """Where it answers, and no other server does; it listens at the port before."""
+        return self.folder / "socket"
+
+    @property
     def pid_file(self) -> Path:
         return self.folder / "pid"
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
 
     def kill(self) -> None:
         with suppress(ProcessLookupError):
@@ -167,6 +203,8 @@ class MariaServer(Server):
     def _wait(self, *, answers: bool) -> None:
         end = time.monotonic() + 60
         while self._answers() is not answers:
+            if answers and not self.is_alive:
+                raise subprocess.CalledProcessError(self.process.returncode, str(self.program))
             if time.monotonic() > end:
                 raise subprocess.TimeoutExpired(str(self.program), 60)
             time.sleep(0.02)
@@ -174,8 +212,12 @@ class MariaServer(Server):
     def _answers(self) -> bool:
         import pymysql
 
+        with closing(socket.socket(socket.AF_UNIX)) as probe, suppress(OSError):
+            probe.settimeout(3)
+            if probe.connect_ex(str(self.socket)):
+                return False  # pymysql leaves its socket open then
         try:
-            pymysql.connect(host="127.0.0.1", port=self.port, user="root", connect_timeout=3).close()
+            pymysql.connect(unix_socket=str(self.socket), user="root", connect_timeout=3).close()
         except pymysql.OperationalError:  # pymysql.err is replaced when Django takes it for MySQLdb
             return False
         return True
@@ -197,6 +239,13 @@ def unprivileged_user(name: str) -> str | None:
         pwd.getpwnam(name)
         return name
     return "nobody"
+
+
+def free_ports() -> Iterator[int]:
+    """Yield ports that are free when they are asked for; who is quicker may take one."""
+    for _ in range(10):
+        yield free_port()
+    raise RuntimeError("others take every port before a server gets it")
 
 
 def free_port() -> int:

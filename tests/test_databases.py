@@ -8,7 +8,7 @@ import pytest
 
 from tests.databases import Url, connect_mariadb, connect_postgres
 from tests.projects import Project
-from tests.servers import MariaServer, PostgresServer, Server, mariadb_binaries, postgres_binaries
+from tests.servers import MariaServer, PostgresServer, Server, free_port, mariadb_binaries, postgres_binaries
 
 
 def test_the_schema_of_the_same_models_is_equal_and_that_of_others_is_not(project: Project) -> None:
@@ -51,6 +51,22 @@ def test_a_server_of_our_own_starts_from_binaries_comes_back_from_a_crash_and_st
     assert not server.folder.exists()
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", server.port), timeout=3)
+
+
+@pytest.mark.parametrize("vendor", KINDS)
+def test_a_server_goes_to_another_port_when_its_own_is_taken_before_it_starts(vendor: str) -> None:
+    find, kind = KINDS[vendor]
+    binaries = find()
+    if binaries is None:
+        pytest.skip(f"the programs of {vendor} are not there")
+    with socket.create_server(("127.0.0.1", 0)) as quicker:
+        taken, free = quicker.getsockname()[1], free_port()
+        server = kind(binaries, iter([taken, free]))
+        try:
+            assert (server.port, server.is_alive) == (free, True)
+            run(server, "SELECT 1")
+        finally:
+            server.stop()
 
 
 def run(server: Server, sql: str) -> None:

@@ -64,6 +64,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     print(table(driver))
+    if driver.own_crashes:
+        print(f"\nBesides, the server crashed by itself {driver.own_crashes} times; that was survived, too.")
     return FOUND_SOMETHING if lost else 0
 
 
