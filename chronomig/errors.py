@@ -99,6 +99,15 @@ class Interrupted(ChronomigError):
     exit_code = 130
 
 
+def in_words(error: BaseException) -> str:
+    """Return the type and the text of what any code raised, the text as far as it has one."""
+    try:
+        text = str(error).strip()
+    except Exception:
+        text = "its text cannot be made"
+    return f"{type(error).__name__}: {text}"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``"Did you mean 'x'?"`` for the nearest known word, or an empty text."""
     nearest = get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -16,7 +16,7 @@ from django.db import connections
 
 from chronomig import config as configuration
 from chronomig.code.loading import put_on_path
-from chronomig.errors import ConfigError
+from chronomig.errors import ConfigError, in_words
 from chronomig.project import Project
 
 
@@ -95,6 +95,6 @@ def set_up_django(module: str) -> None:
         last = traceback.extract_tb(error.__traceback__)[-1]
         raise ConfigError(
             f"Django cannot be set up with the settings {module!r}.",
-            cause=f"{type(error).__name__}: {error} ({last.filename}, line {last.lineno})",
+            cause=f"{in_words(error)} ({last.filename}, line {last.lineno})",
             next_step="Check the name of the settings module, or mend what it imports.",
         ) from error

@@ -10,7 +10,7 @@ from django.db.migrations import Migration as DjangoMigration
 from django.db.migrations.operations.base import Operation
 
 from chronomig.code.loading import Loaded
-from chronomig.errors import ChronomigError, LoadError
+from chronomig.errors import ChronomigError, LoadError, in_words
 from chronomig.state import ProjectState
 
 Change = TypeVar("Change")
@@ -175,6 +175,6 @@ def misfit(name: str, number: int, operation: Operation, error: Exception) -> Lo
     """Return the error for an operation that has no meaning in the state before it."""
     return LoadError(
         f"{name}: operation {number}, {type(operation).__name__}, does not fit what comes before it.",
-        cause=f"{type(error).__name__}: {error}",
+        cause=in_words(error),
         next_step="Mend the file, or restore those that it stands on; nothing was run.",
     )

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from types import ModuleType
+from typing import TypeVar
 
 from django.apps import apps
 from django.db.migrations import Migration as DjangoMigration
@@ -22,10 +23,12 @@ from django.db.migrations.operations.base import Operation
 from chronomig.code.frozen import Frozen, LeftOut, Thawing, operation_from
 from chronomig.code.origins import Key, Origin, read_origin
 from chronomig.code.standins import GONE, Imports, StandIn, vanished
-from chronomig.errors import LoadError
+from chronomig.errors import LoadError, in_words
 from chronomig.migration import Migration
 from chronomig.planning.baselines import Baseline, read_baseline
 from chronomig.timeline import Entry
+
+Made = TypeVar("Made", Migration, DjangoMigration)
 
 Labelled = tuple[str, Operation]
 """(app label, operation)"""
@@ -186,7 +189,8 @@ def _load(entry: Entry, set_name: str, imports: Imports | None) -> Loaded:
     operations = _own_operations(entry, found)
     touches, baseline = _touches(entry, found), read_baseline(entry)
     return Loaded(
-        entry.name, entry.sha256, operations, found.atomic, origin, found(), touches=touches, baseline=baseline
+        entry.name, entry.sha256, operations, found.atomic, origin, made(entry, found), touches=touches,
+        baseline=baseline,
     )  # fmt: skip
 
 
@@ -200,12 +204,30 @@ def _load_vendored(entry: Entry, found: type[DjangoMigration], origin: Origin | 
                 'operations = [("app_label", operation), ...]'
             ),
         )
-    source = found(origin.name, origin.app)
+    source = made(entry, found, origin.name, origin.app)
     labelled = tuple((origin.app, operation) for operation in source.operations)
     return Loaded(entry.name, entry.sha256, labelled, source.atomic, origin, source)
 
 
+def made(entry: Entry, kind: type[Made], *arguments: str) -> Made:
+    """Return the migration that a class makes; it may have code of its own there."""
+    try:
+        return kind(*arguments)
+    except Exception as error:
+        raise LoadError(
+            f"{entry.path}: its Migration cannot be made.",
+            cause=describe_failure(error, entry),
+            next_step="Mend the file; nothing was run.",
+        ) from error
+
+
 def _own_operations(entry: Entry, found: type[Migration]) -> tuple[Labelled, ...]:
+    if not isinstance(found.operations, list | tuple):
+        raise LoadError(
+            f"{entry.path}: operations is {found.operations!r:.80}.",
+            cause="operations is a list of (app_label, operation).",
+            next_step='Write it as operations = [("app_label", migrations.AddField(...))].',
+        )
     for index, item in enumerate(found.operations, 1):
         match item:
             case (str(), Operation() | StandIn()):
@@ -277,7 +299,7 @@ def describe_failure(error: BaseException, entry: Entry) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == str(entry.path)]
     place = f"Line {lines[-1]}: " if lines else ""
-    return f"{place}{type(error).__name__}: {error}"
+    return f"{place}{in_words(error)}"
 
 
 def upstream_package(origin: Origin) -> str:

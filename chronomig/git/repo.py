@@ -117,7 +117,7 @@ class Repository(Git):
     @cached_property
     def head(self) -> Head:
         code, out, _ = self._run("rev-parse", "--show-object-format", "HEAD", "--symbolic-full-name", "HEAD")
-        hashing, *found = text_of(out).splitlines()
+        hashing, *found = text_of(out).splitlines() or [text_of(self._done("rev-parse", "--show-object-format"))]
         if code == 0:
             commit, name = found
             return Head(name.removeprefix(HEADS) if name != "HEAD" else "", commit, hashing)

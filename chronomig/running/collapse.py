@@ -35,7 +35,7 @@ from chronomig.planning.record import Direction
 from chronomig.reduction import Change, Reduction
 from chronomig.running.executor import Executor, described, event_of
 from chronomig.running.preparing import Prepared
-from chronomig.running.results import Failed, Result, in_short, in_words
+from chronomig.running.results import Failed, Result, in_short, root_in_words
 from chronomig.stash import TABLE as STASH
 from chronomig.state import is_opaque
 
@@ -78,7 +78,7 @@ class FailedTogether(Failed):
         ExecutionError.__init__(
             self,
             f"{in_short([one.step for one in group])}, run as one, were not applied.",
-            cause=f"{operation}:\n{in_words(error)}\n"
+            cause=f"{operation}:\n{root_in_words(error)}\n"
             "Operations before it are done and recorded; the next run goes on there.",
             next_step="Mend the cause, then run the same command again, or begin again with an empty database. "
             "See chronomig status.",
@@ -146,7 +146,7 @@ def run_together(
         executor.states.cut(before)
         one_by_one = in_short([one.step for one in group])
         executor.watcher.remarked(
-            f"Run one by one: {one_by_one}; as one they failed: {run.operation}: {in_words(error)}"
+            f"Run one by one: {one_by_one}; as one they failed: {run.operation}: {root_in_words(error)}"
         )
         return None
 

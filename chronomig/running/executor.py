@@ -33,7 +33,7 @@ from chronomig.history.recorder import ensure_django_table, keep_in_step
 from chronomig.history.table import History
 from chronomig.running.leftovers import leftovers
 from chronomig.running.preparing import Prepared
-from chronomig.running.results import Failed, Result, Watcher, in_words
+from chronomig.running.results import Failed, Result, Watcher, root_in_words
 from chronomig.running.resuming import in_effect, run_again, taken_up
 from chronomig.running.timeouts import Patience
 from chronomig.running.way import Way
@@ -120,7 +120,7 @@ class Executor:
             ensure_django_table(self.connection)
 
     def record_failure(self, one: Prepared, operation: str, error: BaseException) -> None:
-        detail = f"{operation}: {in_words(error)}"[:10_000]
+        detail = f"{operation}: {root_in_words(error)}"[:10_000]
         try:
             self.history.write(replace(event_of(one, Kind.FAILED), detail=detail))
         except DatabaseFault:

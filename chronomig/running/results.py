@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from chronomig.errors import ExecutionError
+from chronomig.errors import ExecutionError, in_words
 from chronomig.history.events import Kind
 from chronomig.planning.plan import Step
 from chronomig.planning.record import Direction
@@ -61,7 +61,7 @@ class Failed(ExecutionError):
                     None,
                     [
                         f"{operation}:" if operation else "",
-                        in_words(error),
+                        root_in_words(error),
                         place,
                     ],
                 )
@@ -73,9 +73,8 @@ class Failed(ExecutionError):
         return [f"moved in this run: {in_short(self.done)}", f"left: {in_short(self.left)}", *self.left_behind]
 
 
-def in_words(error: BaseException) -> str:
-    error = root_of(error)
-    return f"{type(error).__name__}: {str(error).strip()}"
+def root_in_words(error: BaseException) -> str:
+    return in_words(root_of(error))
 
 
 def in_short(steps: Sequence[Result | Step]) -> str:

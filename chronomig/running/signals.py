@@ -24,7 +24,7 @@ from django.dispatch import Signal
 from django.utils.module_loading import module_has_submodule
 
 from chronomig.code.loading import Labelled, Loaded
-from chronomig.errors import ExecutionError
+from chronomig.errors import ExecutionError, in_words
 from chronomig.running import permissions
 from chronomig.running.preparing import Prepared
 from chronomig.state import ProjectState
@@ -159,6 +159,6 @@ def naming_receivers(signal: str, standing: str) -> Iterator[None]:
         place = traceback.extract_tb(error.__traceback__)[-1]
         raise ExecutionError(
             f"A receiver of {signal} failed; {standing}.",
-            cause=f"{type(error).__name__}: {error} ({place.filename}, line {place.lineno})",
+            cause=f"{in_words(error)} ({place.filename}, line {place.lineno})",
             next_step="Mend the receiver, then run the same command again: it sends the signal again.",
         ) from error

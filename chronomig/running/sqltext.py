@@ -15,7 +15,7 @@ from chronomig.batches.remaking import Remake
 from chronomig.batches.together import Batch, batches, grouped
 from chronomig.code.folding import Path, States, fold
 from chronomig.code.loading import Loaded
-from chronomig.errors import ChronomigError, LoadError
+from chronomig.errors import ChronomigError, LoadError, in_words
 from chronomig.planning.record import Direction
 from chronomig.running.way import Way
 from chronomig.state import ProjectState
@@ -54,7 +54,7 @@ def naming(loaded: Loaded) -> Iterator[None]:
     except Exception as error:
         raise LoadError(
             f"The SQL of {loaded.name} cannot be collected.",
-            cause=f"{type(error).__name__}: {error}",
+            cause=in_words(error),
             next_step="Mend the file, or restore those that it stands on: chronomig status.",
         ) from error
 
