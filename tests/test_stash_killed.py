@@ -1,0 +1,92 @@
+"""A process that is killed between two statements of the stash, or a server that commits each of them: nothing is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.projects import Project
+
+BREAKING = """
+CHRONOMIG = {"sets": {"default": {"databases": ["default"], "stash": True}}}
+
+import os
+from django.db.backends.signals import connection_created
+
+
+def break_off(execute, sql, params, many, context):
+    if os.environ.get("BREAKS_BEFORE", "nothing") in str(sql).replace("`", "").replace('"', ""):
+        os._exit(9)
+    return execute(sql, params, many, context)
+
+
+connection_created.connect(lambda connection, **_: connection.execute_wrappers.append(break_off), weak=False)
+"""
+A, MORE, B, C = "20260101000000_items", "20260101120000_more", "20260102000000_rows", "20260103000000_drop"
+MODELS = """
+("shop", migrations.CreateModel("Item", [
+    ("id", models.AutoField(primary_key=True)), ("n", models.CharField(max_length=9)),
+])),
+("shop", migrations.CreateModel("Box", [
+    ("id", models.AutoField(primary_key=True)), ("item", models.ForeignKey("shop.Item", models.CASCADE)),
+])),
+"""
+FILL = """
+def fill(apps, schema_editor):
+    item = apps.get_model("shop", "Item").objects.create(n="code")
+    apps.get_model("shop", "Box").objects.create(item=item)
+"""
+ADDED = """
+("shop", migrations.AddField("item", "m", models.IntegerField(null=True))),
+("shop", migrations.AddField("box", "m", models.IntegerField(null=True))),
+"""
+ROWS = '("shop", migrations.RunPython(fill, migrations.RunPython.noop)),'
+NARROW_AND_DROP = """
+("shop", migrations.AlterField("item", "n", models.CharField(max_length=20))),
+("shop", migrations.RunPython(migrations.RunPython.noop, migrations.RunPython.noop)),
+("shop", migrations.RemoveField("item", "n")),
+"""
+
+
+@pytest.fixture
+def shop(project: Project) -> Project:
+    project.configure(base=("chronomig",), extra=BREAKING)
+    project.migration(A, MODELS)
+    return project
+
+
+def kill(project: Project, before: str) -> None:
+    done = project.chronomig("migrate", "--yes", env={"BREAKS_BEFORE": before})
+    assert done.code == 9, done
+
+
+@pytest.mark.parametrize("before", ["DELETE FROM shop_item", "DELETE FROM shop_box", "INSERT INTO shop_item"])
+def test_rows_that_step_aside_for_code_come_back_with_all_that_refers_to_them(shop: Project, before: str) -> None:
+    shop.migration(MORE, ADDED)  # rows come back before it
+    shop.migration(B, ROWS, head=FILL)
+    shop.ok("migrate")
+    shop.rows("INSERT INTO shop_item (id, n) VALUES (7, 'person')")
+    shop.rows("INSERT INTO shop_box (id, item_id) VALUES (8, 7)")
+    shop.ok("migrate", "--to", "zero", "--yes")
+    kill(shop, before)
+    done = shop.ok("migrate", "--yes")
+    assert "stay in the stash" not in done.out
+    assert shop.rows("SELECT id, n FROM shop_item ORDER BY id") == [["1", "code"], ["7", "person"]]
+    assert shop.rows("SELECT id, item_id FROM shop_box ORDER BY id") == [["1", "1"], ["8", "7"]]
+    assert "0 in the stash" in shop.ok("stash").out
+
+
+def test_a_value_that_is_altered_and_dropped_in_one_migration_is_not_left_behind_by_a_kill_between(
+    shop: Project,
+) -> None:
+    shop.ok("migrate")
+    shop.rows("INSERT INTO shop_item (id, n) VALUES (7, 'person')")
+    shop.migration(C, NARROW_AND_DROP)
+    shop.ok("migrate", "--yes")
+    shop.ok("migrate", "--steps", "-1", "--yes")
+    assert shop.rows("SELECT n FROM shop_item") == [["person"]]
+    shop.ok("migrate", "--to", "zero", "--yes")
+    kill(shop, "DROP COLUMN n")
+    done = shop.ok("migrate", "--yes")
+    assert "stay in the stash" not in done.out
+    shop.ok("migrate", "--to", A, "--yes")
+    assert shop.rows("SELECT n FROM shop_item") == [["person"]]
