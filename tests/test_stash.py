@@ -381,6 +381,35 @@ def test_a_column_of_a_table_without_a_primary_key_is_not_dropped(shop: Shop) ->
     assert raised.value.cause == "Its rows could not be matched by primary key when they come back."
 
 
+@pytest.mark.parametrize(
+    ("narrow", "wide", "fits", "does_not"),
+    [
+        (models.CharField(max_length=4, primary_key=True), models.CharField(max_length=9, primary_key=True), "four", "longer"),
+        (models.SmallIntegerField(primary_key=True), models.BigIntegerField(primary_key=True), 4, 40_000),
+    ],
+)  # fmt: skip
+def test_a_wider_primary_key_is_undone_where_every_value_fits(
+    shop: Shop, narrow: models.Field[Any, Any], wide: models.Field[Any, Any], fits: object, does_not: object
+) -> None:
+    shop.migration(migrations.CreateModel("Key", [("code", narrow), ("n", models.IntegerField())]))
+    shop.migration(migrations.AlterField("key", "code", wide))
+    shop.up()
+    shop.sql(f"INSERT INTO shop_key (code, n) VALUES ('{fits}', 1), ('{does_not}', 2)")
+    with pytest.raises(TooMuch) as raised:
+        shop.down()
+    assert str(raised.value).splitlines() == [
+        "The column code of shop_key cannot be put into the stash; nothing of it was dropped.",
+        "Rows come back by the primary key, and the type before cannot hold some of its values.",
+        "Add --no-stash to let the rows go, or change or delete the rows with values that do not fit.",
+    ]
+    shop.sql("DELETE FROM shop_key WHERE n = 2")
+    before = shop.rows()
+    shop.down()
+    shop.up()
+    assert shop.rows() == before
+    assert shop.entries.all() == []
+
+
 def test_rows_whose_place_is_not_what_it_was_are_kept_and_named(shop: Shop) -> None:
     shop.migration(ITEM)
     name = shop.migration(NOTES)

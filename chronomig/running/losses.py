@@ -16,6 +16,7 @@ from chronomig.code.loading import Labelled
 from chronomig.effects import DESTROYING_UP, Loss, Names, effects_of
 from chronomig.planning.record import Direction
 from chronomig.running.preparing import Prepared
+from chronomig.stash import what_goes
 from chronomig.state import ProjectState
 
 COUNT_SECONDS = 3.0
@@ -137,13 +138,7 @@ class RowCounter:
         text = f"SELECT COUNT(*) FROM {quote(self.tables[loss.table])}"
         if loss.column is None:
             return text
-        column = quote(loss.column)
-        if loss.longest is not None:
-            length = "CHAR_LENGTH" if self.connection.vendor == "mysql" else "LENGTH"
-            return f"{text} WHERE {length}({column}) > {loss.longest}"
-        if loss.between is not None:
-            return f"{text} WHERE {column} NOT BETWEEN {loss.between[0]} AND {loss.between[1]}"
-        return f"{text} WHERE {column} IS NOT NULL"
+        return f"{text} WHERE {what_goes(self.connection, loss, loss.column)}"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from chronomig.stash.back import Outcome, bring_back
 from chronomig.stash.entries import TABLE, Entries, Entry, State
 from chronomig.stash.gaps import RemovedField
 from chronomig.stash.keeper import Keeper, Limits, NothingKept, TooMuch, told
-from chronomig.stash.places import fills_again
+from chronomig.stash.places import fills_again, what_goes
 from chronomig.stash.tables import can_stash
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "can_stash",
     "fills_again",
     "told",
+    "what_goes",
 ]

@@ -58,11 +58,11 @@ class Returned(NamedTuple):
 class TooMuch(Refused):
     """Rows would be dropped that the stash cannot take."""
 
-    def __init__(self, what: str, why: str) -> None:
+    def __init__(self, what: str, why: str, mend: str = "raise stash_max_rows or stash_max_mb") -> None:
         super().__init__(
             f"{what} cannot be put into the stash; nothing of it was dropped.",
             cause=why,
-            next_step="Add --no-stash to let the rows go, or raise stash_max_rows or stash_max_mb.",
+            next_step=f"Add --no-stash to let the rows go, or {mend}.",
         )
 
 
@@ -303,8 +303,14 @@ class Keeper(NothingKept):
         weight = weigh(self.connection, table, column, self.limits.rows)
         if weight.rows > self.limits.rows:
             raise TooMuch(what, f"It has more than {self.limits.rows} rows (stash_max_rows).")
-        if weight.rows and column is not None and (not table.key or column in table.key):
-            raise TooMuch(what, "Its rows could not be matched by primary key when they come back.")
+        if weight.rows and column is not None and not table.key:
+            why = "Its rows could not be matched by primary key when they come back."
+            raise TooMuch(what, why, "give the table a primary key")
+        if weight.rows and column in table.key:
+            why = (
+                "It is the primary key, by which rows come back, and the type before cannot hold some of its values."
+            )
+            raise TooMuch(what, why, "change or delete the rows with values that do not fit")
         lying = sum(entry.size for entry in self.lying)
         if weight.rows and weight.size + lying > self.limits.megabytes * 1_000_000:
             raise TooMuch(

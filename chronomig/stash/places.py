@@ -15,7 +15,7 @@ from chronomig.batches.batching import Move
 from chronomig.effects import DESTROYING_UP, Loss, effects_of
 from chronomig.planning.record import Direction
 from chronomig.stash import tables
-from chronomig.stash.tables import Table
+from chronomig.stash.tables import Table, query
 from chronomig.state import is_opaque
 
 OPPOSITE = {Direction.UP: Direction.DOWN, Direction.DOWN: Direction.UP}
@@ -64,7 +64,28 @@ def dropped(connection: BaseDatabaseWrapper, move: Move, direction: Direction) -
             continue
         if loss.column is None:
             yield table, None
-        yield from ((table, one) for one in table.stored if one.lower() == (loss.column or "").lower())
+        for one in table.stored:
+            if one.lower() == (loss.column or "").lower() and not (one in table.key and all_fit(connection, loss)):
+                yield table, one
+
+
+def all_fit(connection: BaseDatabaseWrapper, loss: Loss) -> bool:
+    """Whether a narrower type loses nothing of what is there now."""
+    if loss.column is None or (loss.longest is None and loss.between is None):
+        return False
+    table = connection.ops.quote_name(loss.table)
+    return not query(connection, f"SELECT 1 FROM {table} WHERE {what_goes(connection, loss, loss.column)} LIMIT 1")
+
+
+def what_goes(connection: BaseDatabaseWrapper, loss: Loss, name: str) -> str:
+    """Return the condition that a value of the column goes, or is cut."""
+    column = connection.ops.quote_name(name)
+    if loss.longest is not None:
+        length = "CHAR_LENGTH" if connection.vendor == "mysql" else "LENGTH"
+        return f"{length}({column}) > {loss.longest}"
+    if loss.between is not None:
+        return f"{column} NOT BETWEEN {loss.between[0]} AND {loss.between[1]}"
+    return f"{column} IS NOT NULL"
 
 
 def changes_table(move: Move, name: str) -> bool:

@@ -127,7 +127,6 @@ RENAMED = """
 LONGER_KEY = """
 ("shop", migrations.AlterField("item", "code", models.CharField(max_length=40, primary_key=True))),
 """
-"""Undoing it is refused where the stash has to match rows by their key."""
 
 TOGETHER = """
 ("shop", migrations.AddField("item", "height", models.IntegerField(default=1, db_index=True))),
@@ -226,7 +225,7 @@ def other_branch() -> Iterator[Written]:
 def main_branch(vendor: str, mode: Mode) -> Iterator[Written]:
     yield "changed", CHANGED, {"head": FILLING}
     yield "pieces", PIECES, {"head": FILLING, "body": "atomic = False"}
-    yield "renamed", RENAMED if mode.stashes else RENAMED + LONGER_KEY, {}
+    yield "renamed", RENAMED + LONGER_KEY, {}
     if not mode.stashes:  # it removes what people wrote
         yield "together", TOGETHER, {"body": "atomic = False"}
     if vendor == "postgresql":
