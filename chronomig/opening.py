@@ -12,7 +12,7 @@ import django
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import connections, router
 
 from chronomig import config as configuration
 from chronomig.code.loading import put_on_path
@@ -80,11 +80,20 @@ def refuse_odd_names(databases: Mapping[str, Mapping[str, Any]]) -> None:
             raise ImproperlyConfigured(f"DATABASES[{alias!r}]['OPTIONS'] is {options!r}, which is no dictionary.")
 
 
+def refuse_odd_settings() -> None:
+    """Raise for what Django looks at only when it is needed, which is later."""
+    refuse_odd_names(connections.settings)
+    modules = settings.MIGRATION_MODULES
+    if not isinstance(modules, Mapping) or not all(one is None or isinstance(one, str) for one in modules.values()):
+        raise ImproperlyConfigured(f"MIGRATION_MODULES is {modules!r}, which does not name a module for each app.")
+    router.routers  # noqa: B018  a property that imports
+
+
 def set_up_django(module: str) -> None:
     """Import the settings and the apps; raise ConfigError that names what failed."""
     try:
         django.setup()
-        refuse_odd_names(connections.settings)
+        refuse_odd_settings()
     except ImproperlyConfigured as error:
         raise ConfigError(
             f"Django cannot be set up with the settings {module!r}.",

@@ -67,3 +67,20 @@ def test_a_repository_whose_configuration_is_broken_is_named(sqlite_project: Pro
     assert done.code == 1, done
     assert "bad config" in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("MIGRATION_MODULES = 7", "MIGRATION_MODULES is 7, which does not name a module for each app."),
+        ("MIGRATION_MODULES = {'shop': 7}", "which does not name a module for each app."),
+        ("DATABASE_ROUTERS = ['nothing.Router']", "ModuleNotFoundError: No module named 'nothing'"),
+    ],
+)
+def test_settings_that_django_looks_at_later_are_named_at_once(sqlite_project: Project, line: str, told: str) -> None:
+    sqlite_project.configure(extra=line)
+    for command in (["check"], ["status"], ["adopt", "--dry-run"]):
+        done = sqlite_project.chronomig(*command)
+        assert done.code == 2, done
+        assert "Error: Django cannot be set up with the settings 'site_settings'." in done.err
+        assert told in done.err
