@@ -348,3 +348,16 @@ def test_outside_of_a_repository_names_are_needed(sqlite_project: Project) -> No
     assert sqlite_project.chronomig("restamp", "20260109000000_x").code == 2
     sqlite_project.ok("restamp", A)
     assert [name[15:] for name in sqlite_project.files()] == ["b", "a"]
+
+
+def test_a_branch_without_a_commit_has_nothing_in_common_with_a_base(repository: Repository) -> None:
+    repository.git("checkout", "-q", "--orphan", "new")
+    for command in ("check", "restamp", "prove"):
+        done = repository.project.chronomig(command, "--base", "main")
+        assert done.code == 1
+        assert done.err.splitlines() == [
+            "Error: This branch has no commit yet.",
+            "  So nobody knows what it has in common with main.",
+            "  -> Commit, or switch to a branch that has a commit; then run the command again.",
+        ]
+    assert "against no base" in repository.project.ok("check").out

@@ -41,6 +41,12 @@ def find_base(trees: Trees, ref: str | None) -> Base | None:
         hint = "Name a branch, a tag or a commit that this clone has."
         raise UsageError(error.fact, cause=error.cause, next_step=hint) from error
     head, tip = trees.repository.head.commit, ""
+    if not head:
+        raise GitError(
+            "This branch has no commit yet.",
+            cause=f"So nobody knows what it has in common with {ref or DEFAULT_BASE}.",
+            next_step="Commit, or switch to a branch that has a commit; then run the command again.",
+        )
     first, *others = trees.repository.parents(head) or [""]
     if first == commit and len(others) == 1:
         # A forge checks out the merge that would be made: its second parent is the branch.
