@@ -563,4 +563,4 @@ def test_what_the_analysis_calls_commuting_leads_to_one_state_schema_and_rows(
     connection: BaseDatabaseWrapper, count: int
 ) -> None:
     tally = try_examples(connection, count, EXAMPLES)
-    assert tally.right_yes and tally.right_no
+    assert 0 < tally.right_yes.total() < len(tally)  # both answers are given

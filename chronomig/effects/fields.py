@@ -61,7 +61,7 @@ def cut(view: View, key: Key, name: str, old: Field[Any, Any], new: Field[Any, A
     if column is None or not narrows(old, new):
         return []
     table, what = view.table(key), f"column {column} of {view.table(key)}, from {kind(old)} to {kind(new)}"
-    return [Loss(what, table, column, longest(old, new), between(old, new))]
+    return [Loss(what, table, column, longest(old, new), between(old, new), narrows=True)]
 
 
 def rename(view: View, operation: ops.RenameField, sketch: Sketch) -> None:
