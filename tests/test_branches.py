@@ -99,6 +99,10 @@ def test_the_merge_that_a_forge_checks_out_is_looked_through(repository: Reposit
     repository.git("switch", "-qd", "main")
     repository.git("merge", "-q", "--no-ff", "-m", "merge request", "work")
     assert repository.findings() == [("clash", C)]
+    repository.git("branch", "request")
+    repository.on("main", D, PAGES)  # meanwhile somebody else's is merged
+    repository.git("switch", "-q", "request")
+    assert repository.findings() == [("clash", C)]
 
 
 @pytest.mark.parametrize("way", ["merge", "rebase"])
