@@ -16,7 +16,7 @@ from chronomig.errors import ChronomigError, UsageError
 from chronomig.project import Project
 from chronomig.running.collapse import Collapse
 from chronomig.running.losses import CountedLoss
-from chronomig.running.migrator import Choices, Journey, Wanted, load_journey, migrate
+from chronomig.running.migrator import Choices, Journey, Wanted, load_journey, load_journeys, migrate
 from chronomig.running.results import Failed, Result
 
 
@@ -63,6 +63,8 @@ def run(
     has_target = wanted is not None or any(option is not None for option in (to, before, steps))
     refuse_ghosts_with_target(ghosts, has_target)
     chosen = project.choose_databases(databases)
+    for alias in allow_data_loss_in:
+        project.database(alias)  # a slip of the pen is no consent
     choices = Choices(
         wanted=wanted or wanted_from(to, before, steps, chosen),
         order=order,
@@ -82,7 +84,7 @@ def run(
     journeys, choices = plan_all(records, choices, command=typed(to, before, steps, databases), ask=ask)
     if not moves:
         return _show(journeys, choices, check=check, counts=show_plan, json=json)
-    prepared = [load_journey(journey, choices) for journey in journeys]
+    prepared = load_journeys(journeys, choices)
     if not fake:
         found = (danger_of(journey, steps, choices) for journey, steps in zip(journeys, prepared, strict=True))
         guard_data([one for one in found if one], Consent(allow_data_loss, tuple(allow_data_loss_in), ask))

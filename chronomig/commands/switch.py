@@ -15,7 +15,7 @@ from chronomig.errors import ChronomigError
 from chronomig.git.repo import Head, Repository
 from chronomig.planning.plan import OutOfOrderRefused
 from chronomig.project import Project
-from chronomig.running.migrator import Choices, Journey, load_journey, migrate
+from chronomig.running.migrator import Choices, Journey, load_journeys, migrate
 from chronomig.switching import (
     Destination,
     find_destination,
@@ -80,7 +80,7 @@ def run(
     )
     journeys = plan_all(project, choices, there, git)
     halves, down = first_half(journeys, choices)
-    prepared = [load_journey(half, down) for half in halves]
+    prepared = load_journeys(halves, down)
     if verbosity or dry_run:
         show(journeys, there)
     if dry_run:
