@@ -260,6 +260,17 @@ def test_github_gets_annotations(repository: Repository) -> None:
     assert "%0Aboth have to do with the field shop.book.title%0A" in line
 
 
+def test_annotations_stand_at_files_of_the_repository_wherever_the_project_lies_in_it(
+    sqlite_project: Project,
+) -> None:
+    git = Git.init(sqlite_project.root.parent)
+    sqlite_project.migration(A, BOOK)
+    git.commit()
+    sqlite_project.migration(B, "", head="x = (")
+    done = sqlite_project.chronomig("check", "--base", "main", "--format", "github")
+    assert done.out.startswith(f"::error file=site/project_migrations/default/{B}.py,title=chronomig unloadable::")
+
+
 def test_the_policy_fail_lets_nothing_older_in(repository: Repository) -> None:
     repository.on("main", C, PAGES)
     repository.on("work", B, WIDEN)
