@@ -116,6 +116,16 @@ def test_status_imports_neither_git_nor_rich_nor_a_template_engine(sqlite_projec
     }
 
 
+def test_setting_django_up_imports_neither_the_checks_nor_what_validates_a_configuration(
+    sqlite_project: Project,
+) -> None:
+    sqlite_project.configure(base=["chronomig"])
+    told = sqlite_project.python(
+        "import sys\nresult = [one for one in sys.modules if 'pydantic' in one or 'chronomig.' in one]"
+    )
+    assert told == ["chronomig.migration", "chronomig.apps"]
+
+
 def test_a_migrate_with_nothing_to_do_imports_no_migration_file(sqlite_project: Project) -> None:
     sqlite_project.migration("20260101000000_a", "")
     sqlite_project.ok("migrate")
