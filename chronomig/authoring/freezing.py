@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from enum import Enum
-from typing import Any
+from typing import Any, NoReturn
 
-from django.db import connections, models
+from django.db import OperationalError, connections, models
 from django.db.migrations.operations import AddField, AlterField, CreateModel
 from django.db.migrations.operations.base import Operation
 from django.db.models.fields.related import RelatedField
 
 from chronomig.authoring.copying import reason_for_reference
-from chronomig.code.frozen import Frozen, FrozenDefault, Record
+from chronomig.code.frozen import DEFAULT, Frozen, FrozenDefault, Record
 from chronomig.code.loading import Loaded, place_in_graph
 from chronomig.project import MigrationSet
 from chronomig.state import NotEncodable
@@ -30,10 +31,29 @@ def freeze(migration_set: MigrationSet, found: Iterable[tuple[Entry, Loaded]]) -
     frozen = migration_set.frozen
     before = frozen.text()
     found = list(found)
-    files = {**frozen.files, **records_of(migration_set, found)}
-    operations = {**frozen.operations, **operations_of(migration_set, found)}
+    files = {**frozen.files, **as_recorded(records_of(migration_set, found), frozen.files)}
+    operations = {**frozen.operations, **as_recorded(operations_of(migration_set, found), frozen.operations)}
     after = Frozen(frozen.path, files, operations, frozen.without_code).text()
     return Entry("frozen", frozen.path, after.encode()) if after != before else None
+
+
+def as_recorded(form: Any, before: Any) -> Any:
+    """Return the records *form* with what defaults gave *before*: a second call may give something else."""
+    if default := default_in(form):
+        return before if default_in(before) == default else form
+    if isinstance(form, dict) and isinstance(before, dict):
+        return {key: as_recorded(value, before.get(key)) for key, value in form.items()}
+    if isinstance(form, list) and isinstance(before, list) and len(form) == len(before):
+        return list(map(as_recorded, form, before))
+    return form
+
+
+def default_in(form: Any) -> str:
+    """Return the function that the JSON form of a default names, an empty text for any other form."""
+    match form:
+        case {"new": [path, [str(original), _], _]} if path == DEFAULT:
+            return original
+    return ""
 
 
 def records_of(
@@ -136,8 +156,22 @@ def sample(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     if callable(value) and getattr(value, "__module__", "").partition(".")[0] not in LASTING:
-        return FrozenDefault(named_in(value), value())
+        return FrozenDefault(named_in(value), given_by(value))
     return value
+
+
+def given_by(default: Callable[[], Any]) -> Any:
+    """Return what a default gives without a database; None where it needs one, or fails."""
+    with suppress(Exception), ExitStack() as stack:
+        for connection in connections.all():
+            stack.enter_context(connection.execute_wrapper(refuse_query))
+        return default()
+    return None
+
+
+def refuse_query(execute: Any, sql: str, params: Any, many: bool, context: Any) -> NoReturn:
+    """The table may not be there, which breaks a transaction; and a key of one database says nothing of another."""
+    raise OperationalError("A default is recorded without a database.")
 
 
 def lasts(form: Any) -> bool:

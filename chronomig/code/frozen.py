@@ -28,6 +28,8 @@ from chronomig.state.encoding import decode
 
 FILE_NAME = "frozen.json"
 SCHEMA = "chronomig.frozen/1"
+DEFAULT = f"{__name__}.FrozenDefault"
+"""What the record of a default names as its class."""
 Record = Mapping[str, Any]
 
 
@@ -70,12 +72,13 @@ class FrozenDefault:
     original: str
     """The dotted name of the function."""
     value: Any = field(compare=False)
+    """None also for what needs a database, or failed."""
 
     def __call__(self) -> Any:
         return self.value
 
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
-        return f"{__name__}.FrozenDefault", [self.original, self.value], {}
+        return DEFAULT, [self.original, self.value], {}
 
 
 @cache
