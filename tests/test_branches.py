@@ -72,7 +72,9 @@ def test_what_clashes_with_what_the_base_got_since_is_found_with_both_operations
     lines = [line.strip() for line in done.out.splitlines()]
     assert f"clash: project_migrations/default/{B}.py: {B} clashes with {C}." in lines
     assert "both have to do with the field shop.book.title" in lines
-    assert any(line.startswith(f"{C}  shop: Rename field title on book to name") for line in lines)
+    commit = repository.git("rev-parse", "main")[:10]
+    theirs = f"{C}  shop: Rename field title on book to name  (project_migrations/default/{C}.py, A Person, {commit})"
+    assert theirs in lines  # its author is known, though the file is not here
     assert "-> Merge the base into the branch, look at both, then: chronomig restamp" in lines
 
 
@@ -223,6 +225,16 @@ def test_equal_and_future_stamps_and_broken_files_are_found(repository: Reposito
     soon = f"{datetime.now(UTC) + timedelta(hours=20):%Y%m%d%H%M%S}_soon"
     repository.project.migration(soon, "", head="x = (")
     assert repository.findings() == [("same-stamp", twin), ("future-stamp", soon), ("unloadable", soon)]
+
+
+def test_what_stands_behind_a_future_stamp_of_the_base_has_to_have_one(repository: Repository) -> None:
+    base, ours = (f"{datetime.now(UTC) + timedelta(hours=hours):%Y%m%d%H%M%S}_ahead" for hours in (3, 4))
+    repository.on("main", base, PAGES)
+    repository.on("work", ours, "")
+    assert repository.findings() == [("future-stamp", ours)]
+    repository.project.ok("restamp", ours, "--base", "main")
+    assert repository.project.files()[-1][:14] > base[:14]
+    assert repository.findings() == []
 
 
 def test_models_that_differ_from_the_files_are_found_without_a_base_too(repository: Repository) -> None:

@@ -102,10 +102,9 @@ class Branch:
 
     def late(self) -> list[Clash]:
         """Return what this branch has below migrations of the base, or made without knowing them."""
-        return [Clash(name, Direction.UP, over) for name in self.ours if (over := self._over(name))]
-
-    def _over(self, name: str) -> tuple[str, ...]:
-        return tuple(other for other in self.base.names if other > name or other in self.theirs)
+        theirs = frozenset(self.theirs)
+        found = ((name, [one for one in self.base.names if one > name or one in theirs]) for name in self.ours)
+        return [Clash(name, Direction.UP, tuple(over)) for name, over in found if over]
 
     def clashes(self) -> Sequence[Clash]:
         """Return those of :meth:`late` that cannot change places with what the base has; loads files for them."""
