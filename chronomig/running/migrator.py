@@ -20,6 +20,7 @@ from chronomig.history.adoption import MisfitRefused
 from chronomig.history.events import Event, Kind
 from chronomig.history.recorder import django_applied
 from chronomig.history.table import unreachable
+from chronomig.lock import Holder, Lock, locked
 from chronomig.planning.baselines import BeforeBaselineRefused, BetweenRefused, between
 from chronomig.planning.plan import Plan, Step
 from chronomig.planning.record import Applied, Record, Renamed
@@ -30,7 +31,6 @@ from chronomig.running.collapse import Collapse, NotEmptyRefused, tables_there
 from chronomig.running.executor import Executor
 from chronomig.running.garbage import collected_often
 from chronomig.running.interrupts import stopping_at_an_edge
-from chronomig.running.lock import Holder, Lock, locked
 from chronomig.running.permissions import changed_apps, incomplete_apps
 from chronomig.running.preparing import IrreversibleRefused, Prepared, prepare
 from chronomig.running.results import Result, Watcher
@@ -201,7 +201,7 @@ def migrate(journey: Journey, choices: Choices, reporter: Reporter) -> Iterator[
             reporter.renamed(database, now.record.renamed)
         if not now.runs:
             return
-        if adopted := database.adopt():
+        if now.adoptable and (adopted := database.adopt()):
             reporter.adopted(database, adopted)
         yield from _run(now, prepared, choices, reporter, lock)
 
@@ -237,7 +237,7 @@ def _run(
         reporter.remarked(problem)
     states = database.states(journey.record, journey.code)
     limits = None if choices.fake else choices.stash
-    keeper = keeper_for(database, prepared, lambda: database.states(journey.record, journey.code), limits)
+    keeper = keeper_for(database, prepared, journey.record.names, states.fork, limits)
     executor = Executor(
         database.connection, database.history, states, reporter, keeper,
         batch=database.set.config.batch, timeouts=choices.timeouts_of(database), fresh=partial(fresh, journey),
