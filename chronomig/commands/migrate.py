@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from chronomig import output
 from chronomig.commands.ghosts import decide
-from chronomig.commands.questions import Consent, can_ask, danger_of, guard_data, losses_of, plan_all
+from chronomig.commands.questions import can_ask, consent, danger_of, guard_data, losses_of, plan_all
 from chronomig.commands.targets import wanted_from
 from chronomig.config import DatabaseConfig, Ghosts, Order, TimeoutConfig
 from chronomig.errors import ChronomigError, UsageError
@@ -64,8 +64,6 @@ def run(
     has_target = wanted is not None or any(option is not None for option in (to, before, steps))
     refuse_ghosts_with_target(ghosts, has_target)
     chosen = project.choose_databases(databases)
-    for alias in allow_data_loss_in:
-        project.database(alias)  # a slip of the pen is no consent
     choices = Choices(
         wanted=wanted or wanted_from(to, before, steps, chosen),
         order=order,
@@ -88,7 +86,7 @@ def run(
     prepared = load_journeys(journeys, choices)
     if not fake:
         found = (danger_of(journey, steps, choices) for journey, steps in zip(journeys, prepared, strict=True))
-        guard_data([one for one in found if one], Consent(allow_data_loss, tuple(allow_data_loss_in), ask))
+        guard_data([one for one in found if one], consent(project, allow_data_loss, allow_data_loss_in, ask=ask))
     return _run_as_json(journeys, choices) if json else _run(journeys, choices, quiet=verbosity == 0)
 
 
