@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -286,3 +287,40 @@ def test_programs_that_the_repository_configures_do_not_run(sqlite_project: Proj
         assert "Traceback" not in sqlite_project.chronomig(*command).err
     assert columns(sqlite_project) == ["id"]
     assert not marker.exists(), marker.read_text()
+
+
+# -- what it costs --------------------------------------------------------------------------------------------------
+
+
+def seconds_of(project: Project, *arguments: str) -> float:
+    """Return the processor time of ``chronomig …`` and the git that it runs, which other processes do not add to."""
+    before = os.times()
+    project.ok(*arguments)
+    after = os.times()
+    return sum(after[2:4]) - sum(before[2:4])
+
+
+def test_a_ref_with_two_thousand_migrations_costs_less_than_300_ms_beyond_the_same_plan_without_one(
+    sqlite_project: Project,
+) -> None:
+    git = Git.init(sqlite_project.root)
+    sqlite_project.write(".gitignore", "__pycache__/\n*.sqlite3*\n")
+    days = (datetime(2020, 1, 1) + timedelta(days=day) for day in range(2_000))
+    for number, day in enumerate(days):
+        create = f'("shop", migrations.CreateModel("M{number}", [("id", models.BigAutoField(primary_key=True))])),'
+        sqlite_project.migration(f"{day:%Y%m%d%H%M%S}_m{number}", create)
+    git.commit("many")
+    git("switch", "-qc", "topic")
+    sqlite_project.migration("20260101000000_more", CREATE)
+    git.commit("more")
+    git("switch", "-q", "main")
+    times: list[tuple[float, float]] = []
+    while not times or (beyond(times) >= 0.3 and len(times) < 10):
+        times.append((seconds_of(sqlite_project, "plan"), seconds_of(sqlite_project, "plan", "--to", "topic")))
+    assert beyond(times) < 0.3, times
+
+
+def beyond(times: list[tuple[float, float]]) -> float:
+    """Return what the second costs beyond the first, each at its best: more rounds only take noise away."""
+    without, with_ref = map(min, zip(*times, strict=True))
+    return with_ref - without
