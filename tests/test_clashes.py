@@ -113,7 +113,11 @@ def test_places_that_are_no_numbers_have_no_free_one_for_a_circle() -> None:
     assert list(moves({"a": "b", "b": "a", "c": "d"}, {"a", "b"}, None)) == [("c", "d")]
 
 
-def test_code_that_fills_in_again_leaves_alone_what_other_code_made_and_refers_to(shop: Shop) -> None:  # noqa: F811
+@pytest.mark.parametrize("atomic", [True, False])
+def test_code_that_fills_in_again_leaves_alone_what_other_code_made_and_refers_to(
+    shop: Shop,  # noqa: F811
+    atomic: bool,
+) -> None:
     """As packages do it: one migration adds permissions, and takes them away again; others have nothing to undo."""
 
     def grant(apps: Any, editor: Any) -> None:
@@ -127,18 +131,20 @@ def test_code_that_fills_in_again_leaves_alone_what_other_code_made_and_refers_t
         rows_of(apps, editor, "Right").filter(code="access").delete()
 
     shop.migration(create("Right", CODE), create("Grant", ("right", models.ForeignKey("shop.Right", models.CASCADE))))
-    shop.migration(create("Site", CODE))
+    shop.migration(create("Site", CODE), create("Child", ("right", models.ForeignKey("shop.Right", models.CASCADE))))
     shop.migration(migrations.RunPython(grant, revoke))
-    shop.migration(migrations.RunPython(seeding("Site", "first"), NOTHING))
-    shop.migration(ITEM, migrations.RunPython(seeding("Right", "publish"), NOTHING))
+    shop.migration(migrations.RunPython(seeding("Site", "first"), NOTHING), atomic=atomic)
+    shop.migration(ITEM, migrations.RunPython(seeding("Right", "publish"), NOTHING), atomic=atomic)
     shop.up()
-    shop.model("Right").create(code="mine")
+    shop.model("Child").create(right_id=shop.model("Right").create(code="mine").pk)
+    shop.model("Child").create(right_id=shop.model("Right").create(code="free").pk)
     shop.model("Site").create(code="mine")
     shop.down(5)
     results = shop.up()
     assert warnings(results) == [], notes(results)
-    assert sorted(shop.model("Right").values_list("code", flat=True)) == ["access", "mine", "publish"]
+    assert sorted(shop.model("Right").values_list("code", flat=True)) == ["access", "free", "mine", "publish"]
     assert sorted(shop.model("Site").values_list("code", flat=True)) == ["first", "mine"]
+    assert shop.model("Child").count() == 2
     granted = set(shop.model("Grant").values_list("right_id", flat=True))
     assert granted >= {shop.model("Right").get(code=code).pk for code in ("access", "mine")}
     assert shop.entries.all() == []

@@ -250,6 +250,20 @@ def test_in_a_shallow_clone_what_is_not_there_is_said_and_what_is_there_works(sq
     assert columns(project) == ["id", "notes"]
 
 
+def test_a_conflict_in_the_models_is_named_as_what_it_is(sqlite_project: Project) -> None:
+    git = in_git(sqlite_project)
+    for branch in ("notes", "colour"):
+        git("switch", "-q", branch)
+        sqlite_project.write("shop/models.py", f"# {branch}\n")
+        git.commit()
+    git("rebase", "notes", code=1)
+    done = sqlite_project.chronomig("plan", "--to", "main")
+    assert done.code == 2
+    assert "SyntaxError: " in done.err
+    assert "shop/models.py, line " in done.err
+    assert done.err.endswith("  -> Resolve the conflict that git left in it.\n")
+
+
 def test_names_that_are_no_utf8_are_an_error_where_a_migration_would_be_and_nothing_elsewhere(
     sqlite_project: Project,
 ) -> None:

@@ -251,10 +251,11 @@ class Keeper(NothingKept):
         def copy(table: Table, column: str | None, where: str) -> Entry:
             return self._copy(table, column, 0, Direction.DOWN, where)
 
-        copies = step_aside(self.connection, self.returned, copy)
-        for empty in (one for one in copies if not one.rows):
-            self.entries.mark(empty, State.SPENT)
-            self.lying.remove(empty)
+        with together(self.connection):  # in a migration without a transaction, too: rows refer to each other
+            copies = step_aside(self.connection, self.returned, copy)
+            for empty in (one for one in copies if not one.rows):
+                self.entries.mark(empty, State.SPENT)
+                self.lying.remove(empty)
         self.ready = [one for one in copies if one.rows] + self.ready
         self.returned = []
 

@@ -29,7 +29,11 @@ class Going(NamedTuple):
 
 
 def step_aside(connection: BaseDatabaseWrapper, returned: Iterable[Entry], copy: Copy) -> list[Entry]:
-    """Take what *returned* out again; return the copies, in the order in which they come back."""
+    """
+    Take what *returned* out again; return the copies, in the order in which they come back.
+
+    The primary keys count as if the rows had not been there.
+    """
     there = [(was, table) for was in returned if (table := place_of(connection, was))]
     copies = [copy(table, was.column, came_with(connection, was, table)) for was, table in there]
     going = [Going(table, made) for (was, table), made in zip(there, copies, strict=True) if was.column is None]
@@ -43,6 +47,8 @@ def step_aside(connection: BaseDatabaseWrapper, returned: Iterable[Entry], copy:
     hold_referred(connection, going)
     for one in going:
         take_out(connection, one)
+    for one in going:  # on MariaDB that commits
+        tables.count_anew(connection, one.table)
     return copies
 
 
@@ -114,7 +120,7 @@ def hold(connection: BaseDatabaseWrapper, going: dict[str, Going], name: str, re
 
 
 def take_out(connection: BaseDatabaseWrapper, one: Going) -> None:
-    """Delete the rows that go, and let the primary key count as if they had not been."""
+    """Delete the rows that go."""
     quote, table = connection.ops.quote_name, one.table
     where = "1 = 1"
     if table.key:
@@ -122,4 +128,3 @@ def take_out(connection: BaseDatabaseWrapper, one: Going) -> None:
     with connection.constraint_checks_disabled():
         execute(connection, f"DELETE FROM {quote(table.name)} WHERE {where}")
     execute(connection, f"UPDATE {quote(one.copy.rows_table)} SET {quote(FLAG)} = {COMES}")
-    tables.count_anew(connection, table)
