@@ -103,7 +103,7 @@ class Repository(Git):
         if not code and "only goes back to" in err:  # git takes its oldest then, which is no answer to the question
             raise GitError(
                 f"git cannot tell what {ref!r} was.",
-                cause=err.strip().removeprefix("warning: ").capitalize() + ".",
+                cause=sentence(err.strip().removeprefix("warning: ")),
                 next_step="git reflog and git log show what this clone knows; name a commit.",
             )
         if code == 0 and HASH_PATTERN.fullmatch(found):
@@ -334,8 +334,12 @@ class Repository(Git):
             branch = f" git fetch origin {ref}:{ref} brings a branch." if BRANCH_PATTERN.fullmatch(ref) else ""
             return f"This clone is shallow; git fetch --unshallow brings what is older.{branch}"
         if "log for" in err:
-            return err.strip().removeprefix("fatal: ").capitalize() + "."
+            return sentence(err.strip().removeprefix("fatal: "))
         return ""
+
+
+def sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def refuse_odd(ref: str) -> None:
