@@ -12,8 +12,8 @@ def main() -> None:
     gc.disable()
     open_what_is_closed()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
-    from chronomig.cli import app
-    from chronomig.handling import handle_errors
+    from chronomig.cli.app import app
+    from chronomig.cli.handling import handle_errors
 
     sys.exit(handle_errors(app))
 

@@ -10,10 +10,10 @@ from typing import Any
 from django.core import checks
 from django.db.migrations.loader import MigrationLoader
 
-from chronomig.baselines import baselines_in
+from chronomig.code.origins import Key, key_of, origins_in
 from chronomig.errors import ChronomigError, ConfigError, TimelineError
 from chronomig.opening import current_project
-from chronomig.origins import Key, key_of, origins_in
+from chronomig.planning.baselines import baselines_in
 from chronomig.project import MigrationSet, Project
 
 
@@ -64,6 +64,9 @@ def check_own_migrations(app_configs: object, **kwargs: Any) -> list[checks.Chec
         )
         for label, module in found
     ]
+
+
+CHECKS = (check_configuration, check_timelines, check_own_migrations)
 
 
 def own_migration_modules(project: Project) -> Iterator[tuple[str, str]]:

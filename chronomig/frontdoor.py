@@ -12,13 +12,13 @@ from django.conf import settings
 from django.core import mail
 from django.core.management.base import BaseCommand, CommandError
 
-from chronomig.collapse import Collapse
 from chronomig.errors import ChronomigError, TargetError, did_you_mean
-from chronomig.migrator import Wanted
 from chronomig.opening import current_project
+from chronomig.planning.record import Record
+from chronomig.planning.target import Known, resolve
 from chronomig.project import Database, MigrationSet, Project
-from chronomig.record import Record
-from chronomig.target import Known, resolve
+from chronomig.running.collapse import Collapse
+from chronomig.running.migrator import Wanted
 
 
 @contextlib.contextmanager

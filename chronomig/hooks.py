@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from chronomig.errors import Refused
-from chronomig.gitrepo import Repository
+from chronomig.git.repo import Repository
 
 SHELLS = re.compile(rb"#!.*\b(sh|bash|dash|zsh|ksh)\b")
 SHEBANG = "#!/bin/sh\n"

@@ -15,8 +15,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from chronomig import config as configuration
+from chronomig.code.loading import put_on_path
 from chronomig.errors import ConfigError
-from chronomig.loading import put_on_path
 from chronomig.project import Project
 
 

@@ -19,26 +19,26 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig import config as configuration
-from chronomig.adoption import Adoption, adoption_of, unrelated
-from chronomig.baselines import as_applied, standing, with_standing
+from chronomig.code.edits import Edit, compare
+from chronomig.code.folding import States
+from chronomig.code.frozen import Frozen, read_frozen
+from chronomig.code.loading import Loaded, Loader
+from chronomig.code.origins import Key, origins, read_origin
+from chronomig.code.sources import Aim, Code, Shelf, code_for, edited
 from chronomig.config import Config, DatabaseConfig, Order, SetConfig
-from chronomig.edits import Edit, compare
 from chronomig.errors import ConfigError, GitError, UsageError, did_you_mean
-from chronomig.events import Kind, renaming, taking_over
-from chronomig.folding import States
-from chronomig.frozen import Frozen, read_frozen
-from chronomig.history import History
-from chronomig.loading import Loaded, Loader
-from chronomig.origins import Key, origins, read_origin
-from chronomig.plan import Clash, Judge, Plan, plan
-from chronomig.record import Applied, Record
-from chronomig.renames import with_renames
-from chronomig.snapshots import Snapshots
-from chronomig.sources import Aim, Code, Shelf, code_for, edited
+from chronomig.git.trees import Trees
+from chronomig.history.adoption import Adoption, adoption_of, unrelated
+from chronomig.history.events import Kind, renaming, taking_over
+from chronomig.history.table import History
+from chronomig.planning.baselines import as_applied, standing, with_standing
+from chronomig.planning.plan import Clash, Judge, Plan, plan
+from chronomig.planning.record import Applied, Record
+from chronomig.planning.renames import with_renames
+from chronomig.planning.target import Known
 from chronomig.stash import Entries, Limits, can_stash
-from chronomig.target import Known
+from chronomig.state.cache import Content, Snapshots
 from chronomig.timeline import Entry, Timeline, read_timeline
-from chronomig.trees import Trees
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,19 @@ class MigrationSet:
         return ((name, there[name].sha256) for name in names)
 
     def states(self, names: Sequence[str], entries: Mapping[str, Entry] | None = None) -> States:
-        """Return the states along *names*, from snapshots as far as there are any."""
+        """Return the states along *names*, from snapshots as far as there are any; who asks again, shares them."""
         there = self.timeline.by_name if entries is None else entries
-        stored = self.snapshots.known(self.contents(names, there)) if self.config.snapshots else {}
-        return States(names, lambda name: self.loader.load(there[name]), stored)
+        contents = tuple(self.contents(names, there))
+        if contents not in self._states:
+            stored = self.snapshots.known(contents) if self.config.snapshots else {}
+            self._states.clear()
+            self._states[contents] = States(names, lambda name: self.loader.look_at(there[name]), stored)
+        return self._states[contents].fork()
+
+    @cached_property
+    def _states(self) -> dict[tuple[Content, ...], States]:
+        """What was asked for last: the losses of a plan, its stash and its run begin with the same states."""
+        return {}
 
     def judge(self, entries: Mapping[str, Entry], apart: frozenset[str] = frozenset()) -> Judge:
         """
@@ -107,7 +116,7 @@ class MigrationSet:
             last = max(clash.name for clash in clashes)
             if any(name in apart and name <= last for name in ups):
                 return ()
-            from chronomig.order import OrderJudge  # imported by who has something out of order
+            from chronomig.effects.order import OrderJudge  # imported by who has something out of order
 
             load = self.loader.load
             states = partial(self.states, entries=entries)
@@ -122,7 +131,7 @@ class MigrationSet:
         here = Path.cwd()
         found = [str(entry.path.relative_to(here) if entry.path.is_relative_to(here) else entry.path)]
         with suppress(GitError):
-            if self.trees.in_repository and (change := self.trees.repository.last_change(entry.path)):
+            if self.trees.in_repository and (change := self.trees.repository.last_change(entry.path, entry.commit)):
                 found += [change.author, change.commit[:10]]
         return ", ".join(found)
 

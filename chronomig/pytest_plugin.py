@@ -21,9 +21,9 @@ class TimelineInTest:
 
     def to(self, target: str) -> StateApps:
         """Move the database to *target*, as ``--to`` does, and return the models as they were there."""
-        from chronomig.migrator import Choices, migrate, plan_journey
         from chronomig.output import PlainReporter
-        from chronomig.target import resolve
+        from chronomig.planning.target import resolve
+        from chronomig.running.migrator import Choices, migrate, plan_journey
 
         choices = Choices(wanted=lambda database, record: resolve(target, database.known(record, target)))
         list(migrate(plan_journey(self.database, choices), choices, PlainReporter(quiet=True)))

@@ -9,10 +9,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from chronomig.edits import Edit
-from chronomig.leftovers import Leftover, leftovers
-from chronomig.record import Record
-from chronomig.sources import Source
+from chronomig.code.edits import Edit
+from chronomig.code.sources import Source
+from chronomig.planning.record import Record
+from chronomig.running.leftovers import Leftover, leftovers
 
 if TYPE_CHECKING:
     from chronomig.project import Database

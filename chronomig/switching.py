@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from chronomig.code.sources import Aim, applied_or_begun
 from chronomig.errors import GitError, Refused, UsageError, did_you_mean
-from chronomig.gitrepo import HEADS, Repository, refuse_odd
-from chronomig.migrator import Choices, Journey, plan_journey
+from chronomig.git.repo import HEADS, Repository, refuse_odd
+from chronomig.planning.record import Record
+from chronomig.planning.renames import with_renames
 from chronomig.project import Database, MigrationSet
-from chronomig.record import Record
-from chronomig.renames import with_renames
-from chronomig.sources import Aim, applied_or_begun
+from chronomig.running.migrator import Choices, Journey, plan_journey
 from chronomig.timeline import Timeline
 
 REMOTES = "refs/remotes/"

@@ -19,7 +19,7 @@ made = subprocess.run(
         sys.executable,
         "-m",
         "typer",
-        "chronomig.cli",
+        "chronomig.cli.app",
         "utils",
         "docs",
         "--name",

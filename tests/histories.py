@@ -13,7 +13,7 @@ from typing import Any
 from django.db import migrations, models
 from django.db.migrations.operations.base import Operation
 
-from chronomig.loading import Labelled
+from chronomig.code.loading import Labelled
 from chronomig.state import ProjectState
 
 Key = tuple[str, str]

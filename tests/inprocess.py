@@ -14,7 +14,7 @@ from django.db import connections
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from chronomig.loading import Labelled
+    from chronomig.code.loading import Labelled
     from chronomig.state import ProjectState
 
 VARIABLE = "DJANGO_SETTINGS_MODULE"

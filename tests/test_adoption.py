@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chronomig.adoption import Adoption, Ancestry, MisfitRefused, Needs, weigh, weigh_tables
-from chronomig.origins import Origin
+from chronomig.code.origins import Origin
+from chronomig.history.adoption import Adoption, Ancestry, MisfitRefused, Needs, weigh, weigh_tables
 
 SQUASH = Origin("shop", "0001_squashed_0002", "", "", "", replaces={"shop.0001_a": {}, "shop.0002_b": {}})
 PARTS = [Origin("shop", name, "", "", "", squashes=("shop.0001_squashed_0002",)) for name in ("0001_a", "0002_b")]

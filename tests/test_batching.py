@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronomig.record import Direction
+from chronomig.planning.record import Direction
 from chronomig.state import ProjectState
 from tests.conftest import sqlite_settings
 from tests.inprocess import apply, connected, set_up_django, states_along
@@ -26,16 +26,16 @@ from tests.projects import Project
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from chronomig.loading import Labelled
+    from chronomig.code.loading import Labelled
 
 set_up_django()
 
-from chronomig import remaking  # noqa: E402  needs Django
-from chronomig.batching import Move, groups  # noqa: E402
-from chronomig.loading import Loaded  # noqa: E402
+from chronomig.batches import remaking  # noqa: E402  needs Django
+from chronomig.batches.batching import Move, groups  # noqa: E402
+from chronomig.batches.together import Batch, batches  # noqa: E402
+from chronomig.code.loading import Loaded  # noqa: E402
 from chronomig.migration import Migration  # noqa: E402
-from chronomig.sqltext import collect  # noqa: E402
-from chronomig.together import Batch, batches  # noqa: E402
+from chronomig.running.sqltext import collect  # noqa: E402
 
 EXAMPLES = int(os.environ.get("CHRONOMIG_TEST_BATCHED", "0"))
 """How many random batches, not the same ones each time; 0 is a fixed few."""

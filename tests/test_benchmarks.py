@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.adopting import adopt
 from benchmarks.contenders import Contender, as_python, last_line
 from benchmarks.docs import write_docs
 from benchmarks.fits import fit_line, fit_power
@@ -257,3 +258,15 @@ def test_an_app_has_no_newest_migration_before_its_first() -> None:
     assert history.latest("shop") is None
     history.write("shop", "initial", [])
     assert history.latest("shop") == ("shop", "0001_initial")
+
+
+@pytest.mark.slow
+def test_adopting_five_times_the_migrations_costs_five_times_as_much_and_fewer_than_twenty_seconds(
+    tmp_path: Path,
+) -> None:
+    few, many = (adopt(tmp_path / str(size), size) for size in (300, 1500))
+    assert many.files >= 1500
+    assert many.cpu / many.files < 2 * few.cpu / few.files, (str(few), str(many))
+    assert many.cpu < 20
+    names = [one.name for one in (tmp_path / "1500/project_migrations/default").glob("*.py")]
+    assert {name[:4] for name in names} <= {"2019", "2020"}  # the dates of the commits

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import migrations, models, transaction
 
-from chronomig.results import Result
+from chronomig.running.results import Result
 from chronomig.stash import State, bring_back
 from chronomig.stash.renumbering import moves
 from tests.projects import Project

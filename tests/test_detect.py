@@ -17,7 +17,7 @@ from django.db.migrations.state import ModelState
 from django.db.migrations.state import ProjectState as DjangoProjectState
 from django.test.utils import override_settings
 
-from chronomig.detect import detect
+from chronomig.authoring.detect import detect
 from chronomig.errors import Refused
 from chronomig.state import ProjectState
 from tests.databases import TestDatabase
@@ -28,7 +28,7 @@ from tests.schema import dump
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from chronomig.loading import Labelled
+    from chronomig.code.loading import Labelled
 
 set_up_django()
 

@@ -24,7 +24,7 @@ from tests.test_detect import found
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from chronomig.loading import Labelled
+    from chronomig.code.loading import Labelled
 
 set_up_django()
 

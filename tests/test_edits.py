@@ -11,8 +11,8 @@ from tests.projects import Project
 
 set_up_django()
 
-from chronomig.edits import Meaning, compare  # noqa: E402
-from chronomig.loading import load  # noqa: E402
+from chronomig.code.edits import Meaning, compare  # noqa: E402
+from chronomig.code.loading import load  # noqa: E402
 from chronomig.timeline import Entry  # noqa: E402
 
 A, B = "20260101000000_items", "20260102000000_notes"

@@ -237,7 +237,7 @@ def test_an_unexpected_error_asks_for_a_report_with_the_versions(sqlite_project:
         [
             sys.executable,
             "-c",
-            "from chronomig.handling import handle_errors\ndef broken():\n    raise RuntimeError('a mistake')\nraise SystemExit(handle_errors(broken))",
+            "from chronomig.cli.handling import handle_errors\ndef broken():\n    raise RuntimeError('a mistake')\nraise SystemExit(handle_errors(broken))",
         ]
     )
     assert done.code == 1

@@ -129,7 +129,7 @@ def frozen(project: Project) -> Any:
     return json.loads((project.root / "project_migrations/default/frozen.json").read_text())
 
 
-GREY = {"new": ["chronomig.frozen.FrozenDefault", ["palette.fields.grey", "grey"], {"dict": []}]}
+GREY = {"new": ["chronomig.code.frozen.FrozenDefault", ["palette.fields.grey", "grey"], {"dict": []}]}
 
 
 def test_what_is_recorded_names_nothing_of_the_package_but_the_class(sqlite_project: Project) -> None:
@@ -434,3 +434,69 @@ def test_an_app_of_tags_is_removed_and_uninstalled(sqlite_project: Project) -> N
     project.ok("migrate")
     assert "shop_item" in project.tables()
     assert not [name for name in project.tables() if "taggit" in name]
+
+
+ASKING = """
+from django.db import models, transaction
+
+def first():
+    from palette.models import Kind
+    with transaction.atomic():
+        return Kind.objects.get_or_create(name="first")[0].pk
+
+class Kind(models.Model):
+    name = models.CharField(max_length=9)
+
+class Pot(models.Model):
+    kind = models.ForeignKey(Kind, models.CASCADE, default=first)
+    size = models.IntegerField(default=first)
+"""
+
+
+@pytest.mark.parametrize("migrated", [False, True])
+def test_a_default_that_asks_the_database_is_recorded_without_a_value_and_asks_nothing(
+    project: Project, migrated: bool
+) -> None:
+    project.write("palette/__init__.py", "")
+    project.write("palette/models.py", ASKING)
+    stock = [*BASE_APPS[1:], "palette"]
+    project.configure(apps=[], base=stock)
+    for arguments in (["makemigrations", "palette"], *([["migrate"]] if migrated else [])):
+        assert (done := project.manage(*arguments)).code == 0, done
+    project.configure(apps=[], base=["chronomig", *stock])
+    project.ok("adopt")
+    (name,) = [one for one in project.files() if one.endswith("palette_0001_initial")]
+    (size,) = frozen(project)["files"][name]["palette.pot.size"]
+    asked = {"new": ["chronomig.code.frozen.FrozenDefault", ["palette.models.first", None], {"dict": []}]}
+    assert size["kwargs"] == {"dict": [["default", asked]]}
+    assert not migrated or project.rows("SELECT * FROM palette_kind") == []
+    project.ok("migrate")
+    assert project.rows("SELECT * FROM palette_kind") == []
+    made = project.schema()
+    shutil.rmtree(project.root / "palette")
+    project.configure(apps=[])
+    project.ok("migrate", "--to", "zero", "--yes")
+    project.ok("migrate")
+    assert project.schema() == made
+
+
+def test_what_a_default_gave_first_stays_recorded(sqlite_project: Project) -> None:
+    project = sqlite_project
+    project.write("palette/__init__.py", "")
+    project.write("palette/fields.py", "from uuid import uuid4\n\ndef fresh():\n    return str(uuid4())\n")
+    field = "models.CharField(max_length=99, default=fresh)"
+    project.migration(
+        "20260101000000_items",
+        f'("shop", migrations.CreateModel("Item", [{KEY}, ("a", {field})])),',
+        head="from palette.fields import fresh",
+    )
+    project.ok("freeze")
+    recorded = frozen(project)
+    assert project.ok("freeze", "--check").out == "default: everything is recorded\n"
+    project.migration(
+        "20260102000000_more",
+        f'("shop", migrations.AddField("item", "b", {field})),',
+        head="from palette.fields import fresh",
+    )
+    assert project.ok("freeze").out == "default: wrote frozen.json\n"
+    assert frozen(project)["files"]["20260101000000_items"] == recorded["files"]["20260101000000_items"]

@@ -9,7 +9,8 @@ MIGRATIONS = 60
 RUN = """
     import gc
     from django.db.models.base import ModelBase
-    from chronomig import migrator, output
+    from chronomig.running import migrator
+    from chronomig import output
     from chronomig.opening import current_project
     counts = []
     class Reporter(output.PlainReporter):

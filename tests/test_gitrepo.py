@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chronomig.errors import GitError
-from chronomig.gitrepo import Head, open_repository
+from chronomig.git.repo import Head, open_repository
 from tests.gitting import Git
 
 

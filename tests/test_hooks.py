@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from chronomig.asking import agrees
+from chronomig.output.asking import agrees
 from tests.gitting import IDENTITY, Git
 from tests.projects import Project
 from tests.test_refs import B, C, columns, in_git

@@ -11,23 +11,23 @@ from django.db import Error as DatabaseFault
 from django.db import migrations, models
 from django.test.utils import CaptureQueriesContext
 
-from chronomig.record import Direction
+from chronomig.planning.record import Direction
 from tests import schema
 from tests.databases import TestDatabase
 from tests.inprocess import connected, drop_everything, states_along
 from tests.projects import Project
 from tests.test_batching import EXAMPLES, Drawing, mask, owner, prepared, run
 
-from chronomig.joining import CLAUSES, Noted, can_join, joined  # isort: skip  Django is set up by the imports above
-from chronomig.loading import Loaded  # isort: skip
+from chronomig.batches.joining import CLAUSES, Noted, can_join, joined  # isort: skip  Django is set up by the imports above
+from chronomig.code.loading import Loaded  # isort: skip
 from chronomig.migration import Migration  # isort: skip
 from tests.test_resuming import Bench, comparable  # isort: skip
-from chronomig.sqltext import collect  # isort: skip
+from chronomig.running.sqltext import collect  # isort: skip
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from chronomig.loading import Labelled
+    from chronomig.code.loading import Labelled
 
 
 UP, DOWN = Direction.UP, Direction.DOWN

@@ -497,7 +497,7 @@ def test_a_directory_that_cannot_be_written_leaves_nothing_behind(sqlite_project
     from pathlib import Path
     from chronomig.errors import ChronomigError
     from chronomig.timeline import Entry
-    from chronomig.writer import put_in_place
+    from chronomig.authoring.writer import put_in_place
     folder = Path("project_migrations/default")
     (folder / "file").write_text("")
     try:

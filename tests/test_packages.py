@@ -55,6 +55,8 @@ class Package:
     module: str
     apps: str
     settings: str = ""
+    drift: tuple[str, ...] = ()
+    """What its own migrations leave in the tables, and tell no state."""
 
 
 PACKAGES = {
@@ -100,6 +102,11 @@ PACKAGES = {
         "widget_tweaks haystack treebeard django_tables2",
         "from oscar.defaults import *\n"
         "HAYSTACK_CONNECTIONS = {'default': {'ENGINE': 'haystack.backends.simple_backend.SimpleEngine'}}\n",
+        drift=(
+            # customer.0005 makes it; communication.0001 takes the table over as if it had none
+            "communication_notification  index 'customer_notification_date_sent_9b6baeda' on (date_sent) "
+            "is not in the models",
+        ),
     ),
 }
 
@@ -155,6 +162,15 @@ def everything(project: Project, alias: str = "default") -> tuple[Any, Any]:
     return project.schema(alias), project.python(ROWS.format(alias=alias))
 
 
+def drift(project: Project) -> tuple[str, ...]:
+    """Return the lines that tell of a difference."""
+    done = project.chronomig("drift")
+    head, *lines = done.out.splitlines()
+    assert done.code == (3 if lines else 0), done
+    assert lines or head.endswith(" as the history says"), done
+    return tuple(line.strip() for line in lines)
+
+
 def test_the_adopted_timeline_of_a_package_makes_what_django_makes(
     project: Project, package: Package, database: TestDatabase
 ) -> None:
@@ -170,12 +186,12 @@ def test_the_adopted_timeline_of_a_package_makes_what_django_makes(
     assert done.count("  adopted   ") == files
     assert "applied" not in done
     assert everything(project) == made_by_django
-    assert project.chronomig("drift").out.endswith(" as the history says\n")
+    assert drift(project) == package.drift
     project.databases["default"] = database.settings("_fresh")
     project.configure(base=["chronomig", *installed(package, database)])
     project.ok("migrate", "--verbosity", "0")
     assert everything(project) == made_by_django
-    assert project.chronomig("drift").out.endswith(" as the history says\n")
+    assert drift(project) == package.drift
     down = project.chronomig("migrate", "--to", "zero", "--yes", "--no-stash")  # Django keeps no rows
     if down.code:
         assert "cannot be undone; nothing was run." in down.err

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronomig.config import Order
-from chronomig.plan import MissingCodeRefused, OutOfOrderRefused, Plan, UnknownWanted, plan
-from chronomig.record import Applied, Direction, HalfDone, Record
+from chronomig.planning.plan import MissingCodeRefused, OutOfOrderRefused, Plan, UnknownWanted, plan
+from chronomig.planning.record import Applied, Direction, HalfDone, Record
 
 A, B, C, D = (f"2026010{day}000000_{letter}" for day, letter in enumerate("abcd", 1))
 

@@ -15,9 +15,9 @@ set_up_django()
 
 from django.db import migrations, models  # noqa: E402
 
-from chronomig.loading import Labelled  # noqa: E402
+from chronomig.batches.remaking import run_deferred  # noqa: E402
+from chronomig.code.loading import Labelled  # noqa: E402
 from chronomig.reduction import Change, Reduction  # noqa: E402
-from chronomig.remaking import run_deferred  # noqa: E402
 from chronomig.state import ProjectState, run_forwards  # noqa: E402
 from tests.histories import HistoryDraw  # noqa: E402
 from tests.schema import definitions  # noqa: E402

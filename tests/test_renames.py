@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from chronomig.events import Event, Kind, fold
-from chronomig.record import Applied, Direction, HalfDone, Record, Renamed
-from chronomig.renames import with_renames
+from chronomig.history.events import Event, Kind, fold
+from chronomig.planning.record import Applied, Direction, HalfDone, Record, Renamed
+from chronomig.planning.renames import with_renames
 from chronomig.timeline import Entry, Timeline
 from tests.conftest import sqlite_settings
 from tests.gitting import Git

@@ -20,28 +20,35 @@ MODULES = sorted(
 
 
 def layers() -> list[str]:
-    """Return the module names in the order of the list in docs/design.md."""
+    """Return the rooms in the order of the list in docs/design.md: ``git``, ``git.run``, …; a module stands for itself."""
     text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
-    block = re.search(r"```text\n(chronomig/.*?)```", text, re.DOTALL)
+    block = re.search(r"```text\nchronomig/\n(.*?)```", text, re.DOTALL)
     assert block is not None
-    return [
-        name.removesuffix(".py").rstrip("/") for name in re.findall(r"^  (\w+(?:\.py|/))", block[1], re.MULTILINE)
-    ]
+    found: list[str] = []
+    folder = ""
+    for indent, name in re.findall(r"^( +)(\w+(?:\.py|/))", block[1], re.MULTILINE):
+        room = name.removesuffix(".py").rstrip("/")
+        folder = room if len(indent) == 2 else folder
+        found.append(room if room == folder else f"{folder}.{room}")
+    return found
+
+
+LAYERS = ["__init__", *layers(), "__main__"]
 
 
 def layer_of(module: str) -> str:
-    return module.split(".")[1] if "." in module else "__init__"
+    """Return the smallest room on the list that a module is in."""
+    _, *path = module.split(".")
+    return next((room for end in (2, 1) if (room := ".".join(path[:end])) in LAYERS), path[0] if path else "__init__")
 
 
 def imports_of(path: Path) -> set[str]:
-    """Return the layers of chronomig that a file imports; under TYPE_CHECKING counts too."""
+    """Return the rooms of chronomig that a file imports from; under TYPE_CHECKING counts too."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("chronomig"):
-            names = (
-                [node.module] if node.module != "chronomig" else [f"chronomig.{alias.name}" for alias in node.names]
-            )
-            found |= {layer_of(name) for name in names if name}
+            inside = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {layer_of(name if name in MODULES else str(node.module)) for name in inside}
     return found
 
 
@@ -52,11 +59,11 @@ def test_every_module_stands_in_the_list_of_the_design() -> None:
 
 @pytest.mark.parametrize("module", [module for module in MODULES if "." in module])
 def test_a_module_imports_only_from_those_above_it(module: str) -> None:
-    order = ["__init__", *layers(), "__main__"]
     path = PACKAGE.parent / Path(*module.split("."))
     file = path.with_suffix(".py") if path.with_suffix(".py").exists() else path / "__init__.py"
-    own = order.index(layer_of(module))
-    below = {name for name in imports_of(file) if name in order and order.index(name) > own}
+    room = layer_of(module)
+    own = {name for name in LAYERS if file.name == "__init__.py" and name.startswith(f"{room}.")}
+    below = {name for name in imports_of(file) - own if LAYERS.index(name) > LAYERS.index(room)}
     assert not below, f"{module} imports from {', '.join(sorted(below))}, which stand below it"
 
 
@@ -75,37 +82,54 @@ def test_every_module_imports_alone() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("module", ["timeline", "config", "plan", "target", "errors", "migration"])
+@pytest.mark.parametrize("module", ["timeline", "config", "planning.plan", "planning.target", "errors", "migration"])
 def test_the_core_needs_no_django(module: str) -> None:
     code = f"import sys, chronomig.{module}\nassert not any(name == 'django' or name.startswith('django.') for name in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def modules_after(project: Project, command: str) -> set[str]:
-    code = (
-        "import sys\n"
-        f"sys.argv = ['chronomig', {command!r}]\n"
-        "from chronomig.cli import app\nfrom chronomig.handling import handle_errors\n"
-        "assert handle_errors(app) == 0\n"
-        "print(' '.join(sys.modules))"
+def modules_after(project: Project, code: str) -> set[str]:
+    """Run *code* in a Python that has imported nothing before, which no fork is."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\nprint(' '.join(sys.modules))"],
+        cwd=project.root,
+        env={**project.environment(), "DJANGO_SETTINGS_MODULE": "site_settings"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    done = project.run([sys.executable, "-c", code])
-    assert done.code == 0, done
-    return set(done.out.splitlines()[-1].split())
+    assert done.returncode == 0, done
+    return set(done.stdout.splitlines()[-1].split())
 
 
 def test_status_imports_neither_git_nor_rich_nor_a_template_engine(sqlite_project: Project) -> None:
     sqlite_project.migration("20260101000000_a", "")
-    loaded = modules_after(sqlite_project, "status")
+    code = (
+        "sys.argv = ['chronomig', 'status']\n"
+        "from chronomig.cli.app import app\nfrom chronomig.cli.handling import handle_errors\n"
+        "assert handle_errors(app) == 0"
+    )
+    loaded = modules_after(sqlite_project, code)
     assert not loaded & {
         "git",
         "rich",
         "jinja2",
         "psycopg",
-        "chronomig.vendor",
-        "chronomig.detect",
-        "chronomig.writer",
+        "chronomig.authoring.vendor",
+        "chronomig.authoring.detect",
+        "chronomig.authoring.writer",
+    }
+
+
+def test_setting_django_up_imports_neither_the_checks_nor_what_validates_a_configuration(
+    sqlite_project: Project,
+) -> None:
+    sqlite_project.configure(base=["chronomig"])
+    loaded = modules_after(sqlite_project, "import django\ndjango.setup()")
+    assert {one for one in loaded if one.startswith(("pydantic", "chronomig."))} == {
+        "chronomig.migration",
+        "chronomig.apps",
     }
 
 

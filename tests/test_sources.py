@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from chronomig.gitrepo import blob_id
-from chronomig.record import Applied
-from chronomig.sources import Shelf, Source
+from chronomig.code.sources import Shelf, Source
+from chronomig.code.vault import Vault
+from chronomig.git.repo import blob_id
+from chronomig.git.trees import Trees
+from chronomig.planning.record import Applied
 from chronomig.timeline import Entry, Timeline
-from chronomig.trees import Trees
-from chronomig.vault import Vault
 from tests.gitting import Git
 from tests.projects import Project
 from tests.test_refs import COLOUR, NOTES, A, B, C, columns, in_git

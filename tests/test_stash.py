@@ -23,15 +23,15 @@ from django.db import Error as DatabaseFault  # noqa: E402
 from django.db import migrations, models, transaction  # noqa: E402
 from django.db.backends.base.base import BaseDatabaseWrapper  # noqa: E402
 
-from chronomig.executor import Executor  # noqa: E402
-from chronomig.folding import States  # noqa: E402
-from chronomig.history import History  # noqa: E402
-from chronomig.loading import Labelled, Loaded  # noqa: E402
+from chronomig.code.folding import States  # noqa: E402
+from chronomig.code.loading import Labelled, Loaded  # noqa: E402
+from chronomig.history.table import History  # noqa: E402
 from chronomig.migration import Migration  # noqa: E402
-from chronomig.plan import Step  # noqa: E402
-from chronomig.preparing import Prepared  # noqa: E402
-from chronomig.record import Direction, HalfDone  # noqa: E402
-from chronomig.results import Failed, Result  # noqa: E402
+from chronomig.planning.plan import Step  # noqa: E402
+from chronomig.planning.record import Direction, HalfDone  # noqa: E402
+from chronomig.running.executor import Executor  # noqa: E402
+from chronomig.running.preparing import Prepared  # noqa: E402
+from chronomig.running.results import Failed, Result  # noqa: E402
 from chronomig.stash import Entries, Keeper, Limits, State, TooMuch, fills_again  # noqa: E402
 
 NO_LIMITS = Limits(rows=1_000_000, megabytes=1_000, days=30)

@@ -265,7 +265,7 @@ def test_a_wrong_password_is_not_printed(project: Project, database: TestDatabas
 
 
 def test_a_password_that_a_driver_repeats_is_cut_out() -> None:
-    from chronomig.history import without_passwords
+    from chronomig.history.table import without_passwords
 
     settings = {"PASSWORD": SECRET, "OPTIONS": {"passwd": "another", "sslpassword": None}}
     assert without_passwords(f"no: {SECRET}, another", settings) == "no: ***, ***"

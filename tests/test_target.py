@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronomig.errors import TargetError
-from chronomig.record import Applied, Record
-from chronomig.target import Known, resolve, steps
+from chronomig.planning.record import Applied, Record
+from chronomig.planning.target import Known, resolve, steps
 from chronomig.timeline import format_stamp
 
 NAMES = ("20260101000000_a", "20260101000500_b", "20260102120000_order_notes", "20260301000000_d")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chronomig.errors import GitError, TimelineError
-from chronomig.trees import Trees, configured_directory, followed
+from chronomig.git.trees import Trees, configured_directory, followed
 from tests.gitting import Git
 
 A, B = "20260101000000_a", "20260102000000_b"

@@ -11,10 +11,10 @@ import sys
 
 from django.db import transaction
 
-from chronomig.events import Event, Kind
+from chronomig.history.events import Event, Kind
+from chronomig.history.recorder import ensure_django_table, keep_in_step
 from chronomig.opening import open_project
-from chronomig.record import Direction
-from chronomig.recorder import ensure_django_table, keep_in_step
+from chronomig.planning.record import Direction
 
 
 def main(last: str) -> None:

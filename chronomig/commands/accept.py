@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chronomig.code.edits import Meaning
 from chronomig.commands.records import Change, change, full_name, names_of
-from chronomig.edits import Meaning
 from chronomig.errors import UsageError
-from chronomig.events import Event, Kind
+from chronomig.history.events import Event, Kind
+from chronomig.planning.record import Record
 from chronomig.project import Database, Project
-from chronomig.record import Record
 
 
 def run(

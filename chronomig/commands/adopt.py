@@ -7,14 +7,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from chronomig import output
-from chronomig.adopt import Choices, Original, draft_adoption, originals
-from chronomig.adoption import Adoption, adoption_of
-from chronomig.authoring import Draft, SetDraft
+from chronomig.authoring.adopt import Choices, Original, draft_adoption, originals
+from chronomig.authoring.copying import reason_for_reference
+from chronomig.authoring.drafts import Draft, SetDraft
+from chronomig.authoring.writer import put_in_place
 from chronomig.commands.makemigrations import frozen, shown
-from chronomig.copying import reason_for_reference
 from chronomig.errors import DatabaseError, Refused
+from chronomig.history.adoption import Adoption, adoption_of
 from chronomig.project import Database, Project
-from chronomig.writer import put_in_place
 
 
 def run(
@@ -54,7 +54,7 @@ def progress_bar(*, wanted: bool) -> Iterator[Callable[[int, int, str], None]]:
     if not wanted or not output.is_terminal(sys.stderr):
         yield lambda number, total, name: None
         return
-    from chronomig import terminal  # rich costs start-up time
+    from chronomig.output import terminal  # rich costs start-up time
 
     with terminal.counting("copying") as count:
         yield count

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from chronomig import output
-from chronomig.branches import Base, find_base
 from chronomig.commands import drift
 from chronomig.commands.makemigrations import shown
 from chronomig.config import CheckFormat
 from chronomig.drift import drift_of
 from chronomig.errors import DatabaseError
 from chronomig.project import Database, Project
-from chronomig.review import Finding, edited_since, left_behind, review
+from chronomig.review.branches import Base, find_base
+from chronomig.review.findings import Finding, edited_since, left_behind, review
 
 
 def run(

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from chronomig import output
+from chronomig.authoring.writer import put_in_place
 from chronomig.commands.makemigrations import shown
 from chronomig.commands.questions import insist_on_yes
 from chronomig.commands.records import waiting
@@ -13,7 +14,6 @@ from chronomig.eject import Ejection, Fate, Page, Standing, draft_ejection, reco
 from chronomig.errors import Refused
 from chronomig.project import Project
 from chronomig.timeline import Entry
-from chronomig.writer import put_in_place
 
 
 def run(

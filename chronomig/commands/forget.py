@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from chronomig.commands.records import Change, change, full_name, names_of
 from chronomig.errors import UsageError
-from chronomig.events import Event, Kind
+from chronomig.history.events import Event, Kind
+from chronomig.planning.record import Direction, Record
 from chronomig.project import Database, Project
-from chronomig.record import Direction, Record
 
 
 def run(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from chronomig import output
+from chronomig.authoring.freezing import freeze
+from chronomig.authoring.writer import put_in_place
+from chronomig.code.loading import Loaded
 from chronomig.errors import CheckFound, LoadError, UsageError, did_you_mean
-from chronomig.freezing import freeze
-from chronomig.loading import Loaded
 from chronomig.project import MigrationSet, Project
 from chronomig.timeline import Entry
-from chronomig.writer import put_in_place
 
 
 def run(

@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chronomig import output
+from chronomig.code.sources import Found, applied_or_begun
 from chronomig.config import Ghosts
 from chronomig.errors import Refused
-from chronomig.migrator import Choices, plan_journey
+from chronomig.planning.record import Applied, Record
 from chronomig.project import Database
-from chronomig.record import Applied, Record
-from chronomig.sources import Found, applied_or_begun
+from chronomig.running.migrator import Choices, plan_journey
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chronomig import asking, output
+from chronomig import output
 from chronomig.config import Ghosts
 from chronomig.errors import ChronomigError
 from chronomig.hooks import Hook, find_hooks
+from chronomig.output import asking
 from chronomig.project import Project
 from chronomig.status import State, status_of
 

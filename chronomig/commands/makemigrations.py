@@ -9,14 +9,22 @@ from pathlib import Path
 from django.db.migrations.questioner import MigrationQuestioner
 
 from chronomig import output
-from chronomig.authoring import Choices, DraftKind, SetDraft, checked_name, draft_changes, draft_empty, draft_update
-from chronomig.detect import questioner
+from chronomig.authoring.detect import questioner
+from chronomig.authoring.drafts import (
+    Choices,
+    DraftKind,
+    SetDraft,
+    checked_name,
+    draft_changes,
+    draft_empty,
+    draft_update,
+)
+from chronomig.authoring.freezing import freeze
+from chronomig.authoring.provenance import Standing
+from chronomig.authoring.writer import put_in_place
 from chronomig.errors import UsageError
-from chronomig.freezing import freeze
 from chronomig.project import MigrationSet, Project
-from chronomig.provenance import Standing
 from chronomig.timeline import Entry
-from chronomig.writer import put_in_place
 
 
 def run(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chronomig.code.origins import read_origin
 from chronomig.commands.records import Change, change, full_name, names_of
 from chronomig.config import Mark
 from chronomig.errors import UsageError
-from chronomig.events import Event, Kind
-from chronomig.origins import read_origin
+from chronomig.history.events import Event, Kind
+from chronomig.planning.record import Direction, Record
 from chronomig.project import Database, Project
-from chronomig.record import Direction, Record
 
 
 def run(

@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from chronomig import output
-from chronomig.collapse import Collapse
 from chronomig.commands.ghosts import decide
 from chronomig.commands.questions import Consent, can_ask, danger_of, guard_data, losses_of, plan_all
 from chronomig.commands.targets import wanted_from
 from chronomig.config import DatabaseConfig, Ghosts, Order, TimeoutConfig
 from chronomig.errors import ChronomigError, UsageError
-from chronomig.losses import CountedLoss
-from chronomig.migrator import Choices, Journey, Wanted, load_journey, migrate
 from chronomig.project import Project
-from chronomig.results import Failed, Result
+from chronomig.running.collapse import Collapse
+from chronomig.running.losses import CountedLoss
+from chronomig.running.migrator import Choices, Journey, Wanted, load_journey, migrate
+from chronomig.running.results import Failed, Result
 
 
 class Limits(NamedTuple):
@@ -92,7 +93,7 @@ def run(
 def timeouts_of(project: Project, alias: str, typed: Limits) -> TimeoutConfig:
     """Return what is configured for a database, with what was typed in its place."""
     configured = project.config.databases.get(alias, DatabaseConfig())
-    return configured.model_copy(update={key: value for key, value in typed._asdict().items() if value is not None})
+    return replace(configured, **{key: value for key, value in typed._asdict().items() if value is not None})
 
 
 def refuse_fake_collapse(fake: bool, collapse: Collapse) -> None:
@@ -164,7 +165,7 @@ def reporter_for(*, quiet: bool) -> output.PlainReporter:
     """Return the reporter that suits where the output goes."""
     if quiet or not (output.is_terminal(sys.stdout) and output.is_terminal(sys.stderr)):
         return output.PlainReporter(quiet=quiet)
-    from chronomig import terminal  # rich costs start-up time
+    from chronomig.output import terminal  # rich costs start-up time
 
     return terminal.ProgressReporter()
 

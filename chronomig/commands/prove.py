@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chronomig import output
-from chronomig.branches import Branch, find_base
 from chronomig.errors import UsageError, did_you_mean
 from chronomig.project import Database, MigrationSet, Project
-from chronomig.proof import Proof, Verdict, prove
+from chronomig.proof.proving import Proof, Verdict, prove
+from chronomig.review.branches import Branch, find_base
 
 
 def run(

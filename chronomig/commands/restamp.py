@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chronomig import output
-from chronomig.branches import find_base
 from chronomig.commands.makemigrations import shown
 from chronomig.errors import ChronomigError, GitError, UsageError
+from chronomig.git.trees import Trees
 from chronomig.project import Database, MigrationSet, Project
-from chronomig.restamping import Restamp, restamps
-from chronomig.trees import Trees
+from chronomig.review.branches import find_base
+from chronomig.review.restamping import Restamp, restamps
 
 
 def run(

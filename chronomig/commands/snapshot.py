@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chronomig import output
+from chronomig.code.folding import Path, fold
 from chronomig.errors import ExecutionError
-from chronomig.folding import Path, fold
 from chronomig.project import MigrationSet, Project
-from chronomig.snapshots import places
 from chronomig.state import NotEncodable, ProjectState
+from chronomig.state.cache import places
 
 
 def run(project: Project, *, sets: Sequence[str] = (), json: bool = False) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chronomig import output
+from chronomig.code.folding import States
 from chronomig.errors import UsageError
-from chronomig.folding import States
+from chronomig.planning.record import Direction, Record
+from chronomig.planning.target import Known, read
 from chronomig.project import Database, Project
-from chronomig.record import Direction, Record
-from chronomig.sqltext import sql_of
-from chronomig.target import Known, read
+from chronomig.running.sqltext import sql_of
 
 
 def run(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 
 from chronomig import output
+from chronomig.authoring.squash import check, render_baseline, squash
+from chronomig.authoring.writer import format_text, put_in_place
+from chronomig.code.loading import Loaded
 from chronomig.errors import Refused, UsageError
-from chronomig.loading import Loaded
+from chronomig.planning.record import Record
+from chronomig.planning.target import Known, read
 from chronomig.project import MigrationSet, Project
-from chronomig.record import Record
-from chronomig.squash import check, render_baseline, squash
-from chronomig.target import Known, read
 from chronomig.timeline import Entry
-from chronomig.writer import format_text, put_in_place
 
 
 def run(

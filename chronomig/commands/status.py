@@ -37,6 +37,6 @@ def status_printer() -> Callable[[Status], None]:
     """Return what suits where the output goes."""
     if not output.is_terminal(sys.stdout):
         return output.say_status
-    from chronomig import terminal  # rich costs start-up time
+    from chronomig.output import terminal  # rich costs start-up time
 
     return terminal.say_status

@@ -12,10 +12,10 @@ from chronomig.commands.migrate import reporter_for
 from chronomig.commands.questions import Consent, can_ask, danger_of, guard_data
 from chronomig.config import Order
 from chronomig.errors import ChronomigError
-from chronomig.gitrepo import Head, Repository
-from chronomig.migrator import Choices, Journey, load_journey, migrate
-from chronomig.plan import OutOfOrderRefused
+from chronomig.git.repo import Head, Repository
+from chronomig.planning.plan import OutOfOrderRefused
 from chronomig.project import Project
+from chronomig.running.migrator import Choices, Journey, load_journey, migrate
 from chronomig.switching import (
     Destination,
     find_destination,

@@ -6,10 +6,10 @@ import re
 from collections.abc import Collection, Sequence
 
 from chronomig.errors import GitError, TargetError, UsageError, did_you_mean
-from chronomig.migrator import Wanted
+from chronomig.planning.record import Record
+from chronomig.planning.target import Known, UnknownTarget, could_be_ref, forced, resolve, steps
 from chronomig.project import Database
-from chronomig.record import Record
-from chronomig.target import Known, UnknownTarget, could_be_ref, forced, resolve, steps
+from chronomig.running.migrator import Wanted
 from chronomig.timeline import Timeline
 
 REF = "ref:"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chronomig import output
+from chronomig.authoring.provenance import FINDINGS, Provenance, provenance
+from chronomig.authoring.templates import apps_with_templates, new_templates
+from chronomig.authoring.vendor import Templates
 from chronomig.project import MigrationSet, Project
-from chronomig.provenance import FINDINGS, Provenance, provenance
-from chronomig.templates import apps_with_templates, new_templates
-from chronomig.vendor import Templates
 
 
 def run(

@@ -20,9 +20,9 @@ from chronomig.errors import DatabaseError, UsageError
 from chronomig.state import ProjectState
 
 if TYPE_CHECKING:
-    from chronomig.loading import Loaded
+    from chronomig.code.loading import Loaded
+    from chronomig.planning.record import Record
     from chronomig.project import Database
-    from chronomig.record import Record
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from itertools import groupby
 from django.db.migrations.autodetector import MigrationAutodetector
 from django.db.migrations.operations.base import Operation
 
-from chronomig.copying import reason_for_reference
+from chronomig.authoring.copying import reason_for_reference
+from chronomig.code.loading import Loaded, place_in_graph
+from chronomig.code.origins import Key
 from chronomig.eject.homes import Homes
-from chronomig.loading import Loaded, place_in_graph
-from chronomig.origins import Key
 from chronomig.project import MigrationSet
 from chronomig.timeline import NAME_PATTERN, Entry
 

@@ -10,8 +10,12 @@ from pathlib import Path
 
 from django.db.migrations import Migration as DjangoMigration
 
+from chronomig.authoring.copying import same, source_of
+from chronomig.authoring.vendor import TemplateLoader
+from chronomig.authoring.writer import format_text
 from chronomig.checks import adopted_keys
-from chronomig.copying import same, source_of
+from chronomig.code.loading import execute
+from chronomig.code.origins import Key, Origin
 from chronomig.eject.chain import Chain, Ground, How, Link, Step
 from chronomig.eject.folders import base_of, folder_of, missing_inits, package_of
 from chronomig.eject.graph import loaded_graph, problems
@@ -19,12 +23,8 @@ from chronomig.eject.homes import interleaved
 from chronomig.eject.surroundings import ground_of, names_of, notes_on, obstacles
 from chronomig.eject.texts import CannotRewrite, copied, rewritten, uses_chronomig
 from chronomig.errors import ChronomigError
-from chronomig.loading import execute
-from chronomig.origins import Key, Origin
 from chronomig.project import Project
 from chronomig.timeline import Entry
-from chronomig.vendor import TemplateLoader
-from chronomig.writer import format_text
 
 
 class Fate(StrEnum):

@@ -13,13 +13,13 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ProjectState as DjangoProjectState
 
-from chronomig.detect import import_commands
-from chronomig.folding import fold
-from chronomig.loading import Loaded
-from chronomig.origins import Key
+from chronomig.authoring.detect import import_commands
+from chronomig.authoring.vendor import in_order
+from chronomig.code.folding import fold
+from chronomig.code.loading import Loaded
+from chronomig.code.origins import Key
 from chronomig.state import ProjectState
 from chronomig.state.references import references_of
-from chronomig.vendor import in_order
 
 
 class EjectedLoader(MigrationLoader):

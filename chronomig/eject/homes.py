@@ -15,7 +15,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.operations.fields import FieldOperation
 from django.db.migrations.operations.models import IndexOperation, ModelOperation
 
-from chronomig.loading import Loaded
+from chronomig.code.loading import Loaded
 from chronomig.project import MigrationSet
 
 ModelKey = tuple[str, str]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
+from chronomig.code.origins import Key
 from chronomig.errors import Refused
+from chronomig.history.recorder import django_applied, ensure_django_table, record_in_step
 from chronomig.lock import OnWait, locked
-from chronomig.origins import Key
+from chronomig.planning.record import Record
 from chronomig.project import Database
-from chronomig.record import Record
-from chronomig.recorder import django_applied, ensure_django_table, record_in_step
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from django.db import router
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import RunPython, RunSQL
 
-from chronomig.copying import same_operations
+from chronomig.authoring.copying import same_operations
+from chronomig.authoring.provenance import Provenance, Standing, provenance
+from chronomig.authoring.vendor import Templates
+from chronomig.code.loading import Loaded
 from chronomig.eject.chain import Ground, Step
 from chronomig.eject.folders import folder_of
 from chronomig.eject.homes import Homes
-from chronomig.loading import Loaded
 from chronomig.project import MigrationSet, Project
-from chronomig.provenance import Provenance, Standing, provenance
-from chronomig.vendor import Templates
 
 
 def ground_of(project: Project, steps: Sequence[Step]) -> Ground:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from importlib.util import resolve_name
 from itertools import accumulate, takewhile
 
+from chronomig.code.origins import Key
 from chronomig.errors import ChronomigError
-from chronomig.origins import Key
 
 OURS = ("ORIGIN", "REPLACES", "TABLES")
 """The literals that only chronomig reads."""

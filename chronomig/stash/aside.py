@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from chronomig.record import Direction
+from chronomig.planning.record import Direction
 from chronomig.stash.entries import COMES, FLAG, Entries, Entry, State
 from chronomig.stash.tables import Table, execute, query
 

@@ -13,8 +13,8 @@ from django.apps.registry import Apps
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from chronomig.history import TIME_FORMAT, who
-from chronomig.record import Direction
+from chronomig.history.table import TIME_FORMAT, who
+from chronomig.planning.record import Direction
 from chronomig.stash import tables
 from chronomig.stash.tables import Table, place_of
 

@@ -15,7 +15,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import operations as ops
 from django.db.models import Field, Model
 
-from chronomig.batching import Move
+from chronomig.batches.batching import Move
 from chronomig.effects.narrowing import TEXT, WIDTH
 from chronomig.stash.tables import execute, has_rows, plural, query
 from chronomig.state import run_backwards

@@ -10,9 +10,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import operations as ops
 from django.db.models import Model
 
-from chronomig.batching import Move
+from chronomig.batches.batching import Move
 from chronomig.errors import Refused
-from chronomig.record import Direction
+from chronomig.planning.record import Direction
 from chronomig.stash import tables
 from chronomig.stash.aside import Weight, put_after, put_aside, renew_after, together, weigh
 from chronomig.stash.back import Outcome, bring_back, leave_changed

@@ -11,9 +11,9 @@ from django.db.migrations import operations as ops
 from django.db.migrations.operations.base import Operation
 from django.db.models import Field
 
-from chronomig.batching import Move
+from chronomig.batches.batching import Move
 from chronomig.effects import DESTROYING_UP, Loss, effects_of
-from chronomig.record import Direction
+from chronomig.planning.record import Direction
 from chronomig.stash import tables
 from chronomig.stash.tables import Table
 from chronomig.state import is_opaque

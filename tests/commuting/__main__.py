@@ -31,6 +31,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--database", choices=VENDORS, action="append", help="by default both")
     parser.add_argument("--examples", type=int, default=1000, help="of pairs and of triples, on each database")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="how many at a time")
     parser.add_argument("--all", action="store_true", help="a row for every kind of pair")
     return parser.parse_args()
 
@@ -39,7 +40,7 @@ def main() -> int:
     chosen = arguments()
     tasks = [(vendor, count, chosen.examples) for vendor in chosen.database or VENDORS for count in COUNTS]
     found = {}
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(chosen.processes, mp_context=get_context("spawn")) as pool:
         running = {pool.submit(run, task): task for task in tasks}
         for one in as_completed(running):
             vendor, count, _ = task = running[one]

@@ -28,7 +28,7 @@ from tests.modelsets import Draw, Impossible, user_is_swapped_in
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from chronomig.loading import Labelled
+    from chronomig.code.loading import Labelled
 
 
 SIZE = 5

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.migrations import operations as ops
 from django.db.migrations.questioner import MigrationQuestioner
 
-from chronomig.detect import detect
+from chronomig.authoring.detect import detect
 from chronomig.state import ProjectState
 from tests.commuting.comparing import Outcome, outcome_of
 from tests.inprocess import apply, states_along
@@ -18,7 +18,7 @@ from tests.inprocess import apply, states_along
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from chronomig.loading import Labelled
+    from chronomig.code.loading import Labelled
 
 ROWS = (1, 2)
 

@@ -24,7 +24,7 @@ from django.conf import settings
 from django.db.utils import load_backend
 
 import chronomig
-from chronomig.history import History
+from chronomig.history.table import History
 from tests.databases import TestDatabase
 from tests.faults.injecting import KILL, Ended, in_child, prepare
 from tests.faults.picture import Picture, look, unlike

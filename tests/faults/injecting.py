@@ -132,7 +132,7 @@ def in_child(
 @cache
 def prepare() -> Any:
     """Return the command line; a process that forks makes it before it does."""
-    from chronomig.cli import app
+    from chronomig.cli.app import app
 
     return get_command(app)
 
@@ -142,7 +142,7 @@ def run(root: Path, arguments: Sequence[str], breaker: Breaker, files: tuple[Pat
     connection_created.connect(breaker.watch, weak=False)
     sys.addaudithook(breaker.listen)
     sys.argv = ["chronomig", *arguments]
-    from chronomig.handling import handle_errors
+    from chronomig.cli.handling import handle_errors
 
     with files[0].open("w") as out, files[1].open("w") as err, redirect_stdout(out), redirect_stderr(err):
         code = 0

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 import chronomig
+from chronomig.code.folding import States
+from chronomig.code.loading import Loaded
 from chronomig.errors import ExecutionError
-from chronomig.executor import Executor
-from chronomig.folding import States
-from chronomig.history import History as Table
-from chronomig.loading import Loaded
-from chronomig.plan import Step
-from chronomig.preparing import Prepared
-from chronomig.record import Direction
+from chronomig.history.table import History as Table
+from chronomig.planning.plan import Step
+from chronomig.planning.record import Direction
+from chronomig.running.executor import Executor
+from chronomig.running.preparing import Prepared
 from chronomig.state import ProjectState
 from tests.fuzz.histories import History, Written, name_of
 from tests.fuzz.stock import Stopped

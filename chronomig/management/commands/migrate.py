@@ -9,8 +9,8 @@ from django.core.management.commands.migrate import Command as DjangoCommand
 
 from chronomig import frontdoor, output
 from chronomig.commands import migrate
-from chronomig.migrator import Choices, plan_journey
 from chronomig.project import Database, Project
+from chronomig.running.migrator import Choices, plan_journey
 
 
 class Command(DjangoCommand):

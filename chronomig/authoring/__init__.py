@@ -1,0 +1,1 @@
+"""What writes migrations: detected, vendored, adopted, squashed, frozen."""

@@ -1,0 +1,117 @@
+"""
+Which operations of a migration can go together in one change of their table: pure.
+
+Found by comparing random batches with the same operations one by one: consecutive field operations on one model go
+together when each has a column of its own that nothing but the table itself depends on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations import AddField, AlterField, RemoveField
+from django.db.migrations.operations.base import Operation
+from django.db.migrations.state import ModelState
+from django.db.models import CompositePrimaryKey, Field, ForeignKey
+
+from chronomig.planning.record import Direction
+from chronomig.state import ProjectState, run_backwards, run_forwards
+
+FIELD_OPERATIONS = (AddField, RemoveField, AlterField)
+
+
+@dataclass(frozen=True)
+class Move:
+    """One operation between the two states around it."""
+
+    app_label: str
+    operation: Operation
+    before: ProjectState
+    after: ProjectState
+    number: int
+    """How many operations are in effect after it."""
+
+    def run(self, editor: BaseDatabaseSchemaEditor, direction: Direction) -> None:
+        """Run the operation on the database, or undo it there."""
+        run = run_forwards if direction is Direction.UP else run_backwards
+        run(self.operation, self.app_label, editor, self.before, self.after)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Operations, in the order in which they run."""
+
+    moves: tuple[Move, ...]
+    table: tuple[str, str] | None = None
+    """The key of the model that all of them change; None where nothing is known to go together."""
+
+
+def groups(moves: Iterable[Move], *, batch: bool) -> Iterator[Group]:
+    """Yield *moves* in their order, those that can go together in one; without *batch*, each alone."""
+    group: list[Move] = []
+    taken: set[str] = set()
+    for move in moves:
+        column = own_column(move) if batch else None
+        if group and (column is None or column in taken or table_of(move) != table_of(group[0])):
+            yield Group(tuple(group), table_of(group[0]))
+            group, taken = [], set()
+        if column is None:
+            yield Group((move,))
+        else:
+            group.append(move)
+            taken.add(column)
+    if group:
+        yield Group(tuple(group), table_of(group[0]))
+
+
+def table_of(move: Move) -> tuple[str, str]:
+    """Return the key of the model of a field operation."""
+    operation = move.operation
+    assert isinstance(operation, FIELD_OPERATIONS)
+    return move.app_label, operation.model_name_lower
+
+
+def own_column(move: Move) -> str | None:
+    """Return the column that *move* is about, as SQLite compares names; None when it has to run alone."""
+    operation = move.operation
+    # By exact type: a subclass may do anything.
+    if type(operation) not in FIELD_OPERATIONS:
+        return None
+    assert isinstance(operation, FIELD_OPERATIONS)
+    name = operation.name
+    models = [state.models[table_of(move)] for state in (move.before, move.after) if table_of(move) in state.models]
+    fields = [model.fields[name] for model in models if name in model.fields]
+    columns = {column_of(name, field).lower() for field in fields if is_plain(field)}
+    if len(columns) != 1 or not all(map(is_plain, fields)):
+        return None
+    comes_or_goes = len(fields) == 1
+    return None if any(needs_care(model, name, comes_or_goes) for model in models) else columns.pop()
+
+
+def is_plain(field: Field[Any, Any]) -> bool:
+    """Whether a field is one column that other tables do not refer to, and that nothing computes."""
+    if field.primary_key or field.unique or getattr(field, "generated", False):
+        return False
+    return isinstance(field, ForeignKey) or not field.is_relation
+
+
+def column_of(name: str, field: Field[Any, Any]) -> str:
+    """Return the column of a field that belongs to no class."""
+    named = field.clone()
+    named.set_attributes_from_name(name)
+    return str(named.column)
+
+
+def needs_care(model: ModelState, name: str, comes_or_goes: bool) -> bool:
+    """Whether a table is more than its fields, or an index of it names a field that is not always there."""
+    if model.options.get("order_with_respect_to"):
+        return True
+    if any(isinstance(field, CompositePrimaryKey) for field in model.fields.values()):
+        return True
+    named = {one for index in model.options.get("indexes", ()) for one in index.fields}
+    for option in ("unique_together", "index_together"):
+        named |= {one for together in model.options.get(option) or () for one in together}
+    return comes_or_goes and name in named

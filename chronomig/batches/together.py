@@ -1,0 +1,51 @@
+"""Which operations run as one on a database, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+from chronomig.batches.batching import Group, Move, groups
+from chronomig.batches.joining import Joined, can_join, pays
+from chronomig.batches.remaking import Remake, can_remake, remake_for
+from chronomig.planning.record import Direction
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Operations that run together: several in one change of their table, or one as it stands."""
+
+    moves: tuple[Move, ...]
+    change: Remake | Joined | None = None
+    again: bool = False
+    """Whether it may be half there."""
+
+    def run(self, editor: BaseDatabaseSchemaEditor, direction: Direction) -> None:
+        if self.change is not None:
+            self.change.run(editor)
+            return
+        for move in self.moves:
+            move.run(editor, direction)
+
+
+def grouped(connection: BaseDatabaseWrapper, moves: Iterable[Move], *, batch: bool) -> Iterator[Group]:
+    """Yield *moves* in their order, those that can go together on this database in one."""
+    return groups(moves, batch=batch and (can_remake(connection) or can_join(connection)))
+
+
+def batches(editor: BaseDatabaseSchemaEditor, group: Group, direction: Direction) -> list[Batch]:
+    """Return *group* as one batch where that is quicker, else as one for each operation."""
+    change: Remake | Joined | None = None
+    if can_remake(editor.connection):
+        change = remake_for(editor, group, direction)
+    elif can_join(editor.connection) and pays(editor.connection, group):
+        change = Joined(group.moves, direction)
+    return [Batch(group.moves, change)] if change else alone(group)
+
+
+def alone(group: Group) -> list[Batch]:
+    """Return a batch for each operation."""
+    return [Batch((move,)) for move in group.moves]

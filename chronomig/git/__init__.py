@@ -1,0 +1,1 @@
+"""All that speaks git: plain data in, plain data out."""

@@ -1,0 +1,1 @@
+"""Whether migrations come back, tried on a scratch database."""

@@ -1,0 +1,296 @@
+"""
+Prepared steps -> an iterator of Results.
+
+One migration, one transaction, its event inside of it. Where DDL is not transactional, every operation is recorded
+when it is done, and the next run goes on behind the last one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+
+from django.db import Error as DatabaseFault
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations import Migration as DjangoMigration
+from django.db.migrations.operations.base import Operation
+
+from chronomig.batches.batching import Move
+from chronomig.batches.editing import schema_editor
+from chronomig.batches.recorded import in_a_transaction
+from chronomig.batches.remaking import run_deferred
+from chronomig.batches.together import Batch, alone, batches, grouped
+from chronomig.code.folding import States, fold
+from chronomig.code.loading import Loaded
+from chronomig.config import TimeoutConfig
+from chronomig.errors import ChronomigError
+from chronomig.history.events import Event, Kind
+from chronomig.history.recorder import ensure_django_table, keep_in_step
+from chronomig.history.table import History
+from chronomig.running.leftovers import leftovers
+from chronomig.running.preparing import Prepared
+from chronomig.running.results import Failed, Result, Watcher, in_words
+from chronomig.running.resuming import in_effect, run_again, taken_up
+from chronomig.running.timeouts import Patience
+from chronomig.running.way import Way
+from chronomig.stash import NothingKept
+from chronomig.state import ProjectState
+
+
+class Executor:
+    """Move one database along a plan."""
+
+    def __init__(self, connection: BaseDatabaseWrapper, history: History, states: States, watcher: Watcher,
+                 keeper: NothingKept | None = None, *, batch: bool, timeouts: TimeoutConfig | None = None,
+                 fresh: Callable[[Loaded], Loaded] = lambda loaded: loaded) -> None:  # fmt: skip
+        self.connection = connection
+        self.history = history
+        self.states = states
+        self.watcher = watcher
+        self.keeper = keeper or NothingKept()
+        self.batch = batch
+        """Whether operations on one table may be done together."""
+        self.timeouts = timeouts or TimeoutConfig()
+        """Whoever executes sets them; here they say what is tried again."""
+        self.fresh = fresh
+        """Loads a migration again: operations that failed may not be what they were."""
+        self.between_migrations: Callable[[], None] = lambda: None
+        """Called at every edge; raises to stop there."""
+        self.in_pieces = False
+        """Whether what runs now could not be rolled back as a whole."""
+
+    def execute(
+        self,
+        prepared: Sequence[Prepared],
+        *,
+        fake: bool = False,
+        before: Sequence[Result] = (),
+        behind: Sequence[Prepared] = (),
+    ) -> Iterator[Result]:
+        """
+        Yield a Result after each commit; raise Failed, which knows what came before it.
+
+        *before* and *behind* are what moved already and what is left for later, of the same run.
+        """
+        done = list(before)
+        total = len(before) + len(prepared) + len(behind)
+        self.ensure_tables(prepared)
+        for index, one in enumerate(prepared):
+            self.between_migrations()
+            self.watcher.migration_begins(one.step, len(done) + 1, total)
+            run = Run(self, one)
+            try:
+                with self.connection.execute_wrapper(self.count_rows):
+                    duration = run.fake() if fake else self._move(run)
+            except ChronomigError:
+                raise
+            except (Exception, SystemExit) as error:  # code that calls exit() may not end this quietly
+                self.record_failure(one, run.operation, error)
+                left = [*prepared[index:], *behind]
+                raise Failed(
+                    one, error, done, left, run.operation,
+                    half=run.stepwise, left_behind=[str(one) for one in leftovers(self.connection)],
+                    from_stash=self.keeper.brings_back,
+                ) from error  # fmt: skip
+            kind = Kind.FAKED if fake else Kind.APPLIED if one.is_up else Kind.REVERTED
+            told = () if fake else (tuple(self.keeper.notes), tuple(self.keeper.warnings))
+            done.append(Result(one.step.name, one.step.direction, kind, duration, *told))
+            yield done[-1]
+
+    def _move(self, run: Run) -> int:
+        """Run a migration, again when it did not get a lock; go on where it stands then."""
+
+        def tell(problem: str, pause: float, number: int, total: int) -> None:
+            self.watcher.retrying(run.one.step, problem, pause, number, total)
+
+        def begin_again() -> None:
+            resumed = self.history.read().half_done if run.stepwise else None
+            run.one = Prepared(replace(run.one.step, resumed=resumed), self.fresh(run.one.loaded))
+
+        return Patience(self.connection, self.timeouts, tell).run(run.move, begin_again)
+
+    def ensure_tables(self, prepared: Sequence[Prepared]) -> None:
+        """Create the tables that *prepared* will be recorded in. Not inside a migration's transaction."""
+        self.history.ensure_table()
+        if any(one.loaded.upstream for one in prepared):
+            ensure_django_table(self.connection)
+
+    def record_failure(self, one: Prepared, operation: str, error: BaseException) -> None:
+        detail = f"{operation}: {in_words(error)}"[:10_000]
+        try:
+            self.history.write(replace(event_of(one, Kind.FAILED), detail=detail))
+        except DatabaseFault:
+            self.connection.close()  # the server may be gone; the failure itself is what has to be told
+
+    def count_rows(self, execute, sql, params, many, context):  # type: ignore[no-untyped-def]
+        result = execute(sql, params, many, context)
+        if str(sql).lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE") and context["cursor"].rowcount > 0:
+            self.watcher.rows_touched(context["cursor"].rowcount)
+        return result
+
+
+def event_of(one: Prepared, kind: Kind, duration_ms: int | None = None) -> Event:
+    origin = one.loaded.origin
+    return Event(
+        kind, one.loaded.name, one.step.direction, one.loaded.sha256, origin.key if origin else None,
+        duration_ms=duration_ms, content=one.loaded.content,
+    )  # fmt: skip
+
+
+class Run:
+    """One migration on its way up or down."""
+
+    def __init__(self, executor: Executor, one: Prepared) -> None:
+        self.executor = executor
+        self.one = one
+        self.connection = executor.connection
+        self.history = executor.history
+        self.keeper = executor.keeper
+        self.operation = ""
+        """What runs at the moment, for messages."""
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether operations are recorded one by one, because no transaction holds them together."""
+        transactional = self.connection.features.can_rollback_ddl and self.one.loaded.atomic
+        return not transactional
+
+    @property
+    def takes_up(self) -> bool:
+        """Whether it goes on at operations that may be half there; on SQLite those were rolled back."""
+        return self.one.step.resumed is not None and self.connection.vendor != "sqlite"
+
+    def in_effect(self, way: Way) -> int:
+        """Return how many operations count as in effect when it begins."""
+        return taken_up(self.one, way) if self.takes_up else in_effect(self.one)
+
+    def fake(self) -> int:
+        """Record the migration without running it."""
+        with transaction.atomic(self.connection.alias):
+            self._record(Kind.FAKED, 0)
+        state = self.executor.states.without(self.one.step.name)
+        if self.one.is_up:
+            self.executor.states.add(self.one.step.name, fold(state, self.one.loaded))
+        return 0
+
+    def move(self) -> int:
+        """Run the migration and record it; return the milliseconds it took."""
+        began = time.monotonic()
+        base = self.executor.states.without(self.one.step.name)
+        self.executor.in_pieces = self.stepwise
+        self.keeper.begin(self.one.step.name, self.one.step.direction, resumed=self.one.step.resumed is not None)
+        way = Way(self.one.loaded, base)
+        if self.stepwise:
+            self.history.write(replace(event_of(self.one, Kind.STARTED), operation=self.in_effect(way)))
+        with schema_editor(self.connection, atomic=self.one.loaded.atomic) as editor:
+            state = (
+                self._run_own_code(editor, base) if self.one.loaded.overrides_execution else self._run(editor, way)
+            )
+            # Django runs these when the editor closes; the event has to come after them, in the same transaction.
+            self.operation = "Statements that wait for the end of the migration"
+            run_deferred(editor)
+            duration = round((time.monotonic() - began) * 1000)
+            if not self.stepwise:
+                self.keeper.finish()
+                self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration)
+        if self.stepwise:
+            with transaction.atomic(self.connection.alias):
+                self.keeper.finish()
+                self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration)
+        self.executor.in_pieces = False
+        if self.one.is_up:
+            self.executor.states.add(self.one.step.name, state)
+        return duration
+
+    def _record(self, kind: Kind, duration_ms: int) -> None:
+        self.operation = "Recording it"
+        self.history.write(event_of(self.one, kind, duration_ms))
+        if keys := self.one.loaded.upstream:
+            keep_in_step(self.connection, keys, self.one.step.direction)
+
+    def _run_own_code(self, editor: BaseDatabaseSchemaEditor, base: ProjectState) -> ProjectState:
+        source = self.one.loaded.source
+        assert isinstance(source, DjangoMigration)
+        self.operation = f"{type(source).__name__}.{'apply' if self.one.is_up else 'unapply'}()"
+        run = source.apply if self.one.is_up else source.unapply
+        return base.after_code(lambda state: run(state, editor))
+
+    def _run(self, editor: BaseDatabaseSchemaEditor, way: Way) -> ProjectState:
+        """Run the operations that are not in effect yet (up), or those that are (down), and return the last state."""
+        places = way.places(self.in_effect(way), up=self.one.is_up)
+        begun, parts = 0, list[Batch]()
+        for one in self._batches(editor, (self.keeper.taking(way.move(place)) for place in places)):
+            parts.append(one)
+            begun += len(one.moves)
+            following = way.numbered[places[begun]].number if begun < len(places) else None
+            if following != one.moves[-1].number:  # else what a receiver inserted belongs to it
+                self._run_parts(editor, parts, begun, len(places))
+                parts = []
+        return way.end
+
+    def _batches(self, editor: BaseDatabaseSchemaEditor, moves: Iterable[Move]) -> Iterator[Batch]:
+        """Yield *moves* in their order, together what may be, or what may be half there."""
+        together = self.executor.batch
+        for place, group in enumerate(grouped(self.connection, moves, batch=together or self.takes_up)):
+            self.operation = described(group.moves)
+            if place == 0 and self.takes_up:  # it may have run together, whatever is configured now
+                yield Batch(group.moves, again=True)
+            else:
+                yield from batches(editor, group, self.one.step.direction) if together else alone(group)
+
+    def _run_parts(self, editor: BaseDatabaseSchemaEditor, parts: Sequence[Batch], begun: int, total: int) -> None:
+        """Run operations and record them: all in one transaction, where there is one."""
+        moves = [move for part in parts for move in part.moves]
+        again = any(part.again for part in parts)
+        begun -= len(moves)
+        with self._transaction_of(parts):
+            for part in parts:
+                self._tell(part, begun, total)
+                begun += len(part.moves)
+                self._run_part(editor, part, again=again)
+            if self.stepwise:
+                self._record_progress(dict.fromkeys(move.number for move in moves))
+        if self.stepwise:
+            self.keeper.hold()
+
+    def _run_part(self, editor: BaseDatabaseSchemaEditor, part: Batch, *, again: bool) -> None:
+        for move in part.moves:
+            self.keeper.before(move)
+        if again:
+            run_again(editor, part.moves, self.one.step.direction)
+        else:
+            part.run(editor, self.one.step.direction)
+        if self.stepwise or self.one.loaded.baseline:  # where many migrations were, as after each of them
+            run_deferred(editor)
+        for move in part.moves:
+            self.keeper.after(move)
+
+    def _tell(self, batch: Batch, begun: int, total: int) -> None:
+        self.operation = described(batch.moves)
+        for number, move in enumerate(batch.moves, begun + 1):
+            self.executor.watcher.operation_begins(self.one.step, move.operation.describe(), number, total)
+
+    def _transaction_of(self, parts: Sequence[Batch]) -> AbstractContextManager[object]:
+        """Return what holds operations and their record together, where nothing does so for the whole migration."""
+        operation, atomic = self._own(parts[0].moves[0].number), self.one.loaded.atomic
+        holds = self.stepwise and in_a_transaction(self.connection, operation, self.one.step.direction, atomic=atomic)
+        return transaction.atomic(self.connection.alias) if holds else nullcontext()
+
+    def _own(self, number: int) -> Operation:
+        """Return the operation with a number that the migration itself has, not what was inserted behind it."""
+        return self.one.loaded.operations[number - 1][1]
+
+    def _record_progress(self, numbers: Iterable[int]) -> None:
+        event = event_of(self.one, Kind.PROGRESS)
+        self.history.write_all(
+            replace(event, operation=number if self.one.is_up else number - 1, detail=self._own(number).describe())
+            for number in numbers
+        )
+
+
+def described(moves: Iterable[Move]) -> str:
+    return "; ".join(move.operation.describe() for move in moves)
