@@ -8,19 +8,16 @@ order; those of others say nothing about the project, and are not looked at.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from django.apps import apps
-from django.db.migrations import Migration as DjangoMigration
 from django.db.migrations.state import ProjectState as DjangoProjectState
 from django.db.models import Model
 
 from chronomig.authoring.autodetect import ModelKey
-from chronomig.authoring.copying import Template, importers_of, reason_for_reference, source_of, vendor
+from chronomig.authoring.copying import Template, vendor
 from chronomig.authoring.dating import dates_of, stamps_for
 from chronomig.authoring.detect import Unasked, detect, key_of, referred_to, wanted_state
 from chronomig.authoring.drafts import DraftKind, SetDraft, begin, written
@@ -49,7 +46,7 @@ def draft_adoption(project: Project, migration_set: MigrationSet, choices: Choic
     migration_set = replace(migration_set, may_be_missing=True)
     loader = loader_for(project, migration_set, choices.unsquash)
     refuse_conflicts(loader)
-    templates = Templates(migration_set, (), loader)
+    templates = Templates(project, migration_set, (), loader)
     new = templates.new()
     refuse_late(templates, new)
     found = begin(migration_set)
@@ -117,7 +114,7 @@ def tables_of(model: type[Model]) -> Iterator[str]:
 
 def loader_for(project: Project, migration_set: MigrationSet, unsquash: Collection[str]) -> TemplateLoader:
     """Return the loader of a set; a squash that a database has in part is taken apart, as Django does it."""
-    loader = TemplateLoader(migration_set)
+    loader = TemplateLoader(project, migration_set)
     apart: set[Key] = set()
     recorded = [
         rows_of(database) for database in project.databases.values() if database.set.name == migration_set.name
@@ -128,7 +125,7 @@ def loader_for(project: Project, migration_set: MigrationSet, unsquash: Collecti
         if key[0] in unsquash or in_part:
             refuse_missing_parts(key, [part for part in parts if not loader.is_there(part)])
             apart.add(parts[0])
-    return TemplateLoader(migration_set, apart) if apart else loader
+    return TemplateLoader(project, migration_set, apart) if apart else loader
 
 
 def rows_of(database: Database) -> set[Key]:
@@ -180,66 +177,3 @@ def refuse_late(templates: Templates, new: Sequence[Template]) -> None:
             cause="\n".join(late),
             next_step="If no database has them, remove these files and run chronomig adopt again.",
         )
-
-
-# -- originals ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Original:
-    """A file of the project's own that was copied."""
-
-    path: Path
-    stays: str = ""
-    """Why it cannot go, where it cannot."""
-
-
-def originals(project: Project, drafted: Sequence[SetDraft]) -> list[Original]:
-    """Return the project's own migration files that the timelines hold, with what keeps each of them."""
-    modules: dict[str, Path] = {}
-    referred: set[str] = set()
-    for draft in (draft for one in drafted for draft in one.drafts):
-        source = draft.loaded.source
-        if draft.kind is not DraftKind.ADOPTED or not isinstance(source, DjangoMigration):
-            continue
-        module = type(source).__module__
-        path = source_of(type(source))
-        if path is not None and project.is_own(path):
-            modules[module] = path
-            if reason_for_reference(draft.entry):
-                referred.add(module)
-    importers = importers_of(own_sources(project, modules))
-    return [Original(path, keeper(module, referred, importers)) for module, path in modules.items()]
-
-
-def keeper(module: str, referred: Collection[str], importers: Mapping[str, Sequence[str]]) -> str:
-    """Return what keeps an original where it is, or an empty text."""
-    if module in referred:
-        return "its file in the timeline refers to it"
-    return f"{importers[module][0]} imports it" if importers.get(module) else ""
-
-
-def own_sources(project: Project, migrations: Mapping[str, Path]) -> dict[str, bytes]:
-    """Return {module, or path: text} of the migrations and of all other code of the project."""
-    known = set(migrations.values())
-    found = {module: path.read_bytes() for module, path in migrations.items()}
-    found |= {str(path): path.read_bytes() for path in python_files(project) if path not in known}
-    return found
-
-
-def python_files(project: Project) -> Iterator[Path]:
-    """Yield the project's own Python files, but for those of the timelines."""
-    for folder, below, names in os.walk(project.root):
-        here = Path(folder)
-        below[:] = [name for name in below if not is_foreign(here / name, project)]
-        yield from (here / name for name in names if name.endswith(".py"))
-
-
-def is_foreign(folder: Path, project: Project) -> bool:
-    """Whether a folder holds no code of the project's own: hidden, the timelines, a virtual environment."""
-    return (
-        folder.name.startswith(".")
-        or folder.name in ("site-packages", "node_modules", "__pycache__")
-        or folder == project.directory
-        or (folder / "pyvenv.cfg").exists()
-    )

@@ -60,7 +60,10 @@ def make_directories(root: Path, module: str, *, dry_run: bool) -> None:
     output.say("Next:")
     if not apps.is_installed("chronomig"):
         output.say('  add "chronomig" to INSTALLED_APPS, so that manage.py and the test runner use the timeline')
-    for label, package in own_migration_modules(project):
-        output.say(f"  {label} has migrations of Django's own ({package}); delete them if no database has them")
+    if labels := [label for label, _ in own_migration_modules(project)]:
+        output.say(
+            f"  chronomig adopt, which takes over the migrations of Django's own in {', '.join(labels)}; "
+            "or delete them, if no database has them"
+        )
     output.say("  chronomig makemigrations")
     output.say("  chronomig migrate")
