@@ -122,7 +122,7 @@ class MigrationSet:
         here = Path.cwd()
         found = [str(entry.path.relative_to(here) if entry.path.is_relative_to(here) else entry.path)]
         with suppress(GitError):
-            if self.trees.in_repository and (change := self.trees.repository.last_change(entry.path)):
+            if self.trees.in_repository and (change := self.trees.repository.last_change(entry.path, entry.commit)):
                 found += [change.author, change.commit[:10]]
         return ", ".join(found)
 

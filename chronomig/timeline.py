@@ -57,6 +57,8 @@ class Entry:
     """Reads the bytes when they are asked for, where they do not come from the disk (the tree of a git ref)."""
     blob: str = field(default="", repr=False, compare=False)
     """What git calls the bytes, where that is known before they are read."""
+    commit: str = field(default="", repr=False, compare=False)
+    """In whose tree it was found, where that was not the disk."""
     location: str = field(default="", repr=False, compare=False)
     """*path* as text, where that is at hand: pathlib takes as long to make it as the file takes to be read."""
 

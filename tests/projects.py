@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests import forking
+
 LEFT_OUT = ("DJANGO_", "GIT_", "PYTEST_", "PYTHONDONTWRITEBYTECODE", "CI")
 BASE_APPS = ("chronomig", "django.contrib.contenttypes", "django.contrib.auth")
 
@@ -152,16 +154,12 @@ class Project:
         cwd: Path | None = None,
     ) -> Done:
         """Run *command* to its end."""
-        done = subprocess.run(
+        done = forking.run(
             command,
             cwd=cwd or self.root,
             env=self.environment(env),
             input=input or "",
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
             timeout=self.patience,
-            check=False,
         )
         return Done(done)
 

@@ -621,3 +621,10 @@ def test_originals_that_import_what_is_gone_are_not_looked_at_once_they_are_adop
     (small.root / "shop/migrations/0003_more.py").unlink()
     small.ok("adopt")
     assert small.files()[-1].endswith("shop_0004_new")
+
+
+def test_a_database_that_cannot_be_used_is_named_and_does_not_stand_in_the_way(small: Project) -> None:
+    small.databases["default"]["OPTIONS"] = {"nonsense": 1}
+    small.configure(base=BASE_APPS)
+    done = small.ok("adopt", "--dry-run")
+    assert "default: cannot be looked at ('nonsense' is an invalid keyword argument for Connection())" in done.out

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 set_up_django()
 
-from chronomig import remaking  # noqa: E402  needs Django
+from chronomig.batches import remaking  # noqa: E402  needs Django
 from chronomig.batches.batching import Move, groups  # noqa: E402
 from chronomig.batches.together import Batch, batches  # noqa: E402
 from chronomig.code.loading import Loaded  # noqa: E402

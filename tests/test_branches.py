@@ -72,7 +72,9 @@ def test_what_clashes_with_what_the_base_got_since_is_found_with_both_operations
     lines = [line.strip() for line in done.out.splitlines()]
     assert f"clash: project_migrations/default/{B}.py: {B} clashes with {C}." in lines
     assert "both have to do with the field shop.book.title" in lines
-    assert any(line.startswith(f"{C}  shop: Rename field title on book to name") for line in lines)
+    commit = repository.git("rev-parse", "main")[:10]
+    theirs = f"{C}  shop: Rename field title on book to name  (project_migrations/default/{C}.py, A Person, {commit})"
+    assert theirs in lines  # its author is known, though the file is not here
     assert "-> Merge the base into the branch, look at both, then: chronomig restamp" in lines
 
 
@@ -225,6 +227,16 @@ def test_equal_and_future_stamps_and_broken_files_are_found(repository: Reposito
     assert repository.findings() == [("same-stamp", twin), ("future-stamp", soon), ("unloadable", soon)]
 
 
+def test_what_stands_behind_a_future_stamp_of_the_base_has_to_have_one(repository: Repository) -> None:
+    base, ours = (f"{datetime.now(UTC) + timedelta(hours=hours):%Y%m%d%H%M%S}_ahead" for hours in (3, 4))
+    repository.on("main", base, PAGES)
+    repository.on("work", ours, "")
+    assert repository.findings() == [("future-stamp", ours)]
+    repository.project.ok("restamp", ours, "--base", "main")
+    assert repository.project.files()[-1][:14] > base[:14]
+    assert repository.findings() == []
+
+
 def test_models_that_differ_from_the_files_are_found_without_a_base_too(repository: Repository) -> None:
     done = repository.project.ok("check")
     assert "0 findings, against no base (name one with --base)" in done.out
@@ -336,3 +348,16 @@ def test_outside_of_a_repository_names_are_needed(sqlite_project: Project) -> No
     assert sqlite_project.chronomig("restamp", "20260109000000_x").code == 2
     sqlite_project.ok("restamp", A)
     assert [name[15:] for name in sqlite_project.files()] == ["b", "a"]
+
+
+def test_a_branch_without_a_commit_has_nothing_in_common_with_a_base(repository: Repository) -> None:
+    repository.git("checkout", "-q", "--orphan", "new")
+    for command in ("check", "restamp", "prove"):
+        done = repository.project.chronomig(command, "--base", "main")
+        assert done.code == 1
+        assert done.err.splitlines() == [
+            "Error: This branch has no commit yet.",
+            "  So nobody knows what it has in common with main.",
+            "  -> Commit, or switch to a branch that has a commit; then run the command again.",
+        ]
+    assert "against no base" in repository.project.ok("check").out

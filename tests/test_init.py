@@ -42,3 +42,33 @@ def test_without_a_project_it_says_where_to_run_it(sqlite_project: Project) -> N
     assert done.code == 2
     assert "No manage.py names a settings module, here or above." in done.err
     assert not list(empty.iterdir())
+
+
+def test_settings_that_cannot_be_imported_leave_nothing_written(sqlite_project: Project) -> None:
+    before = sorted(sqlite_project.root.rglob("*"))
+    done = sqlite_project.chronomig("init", "--settings", "nothing.at.all")
+    assert done.code == 2
+    assert "Error: Django cannot be set up with the settings 'nothing.at.all'." in done.err
+    assert done.out == ""
+    assert sorted(path for path in sqlite_project.root.rglob("*") if "__pycache__" not in path.parts) == before
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(sqlite_project: Project) -> None:
+    sqlite_project.write("project_migrations", "a file in the place of a folder")
+    done = sqlite_project.chronomig("init")
+    assert done.code == 1
+    assert "Error: " in done.err
+    assert "project_migrations" in done.err
+    assert not (sqlite_project.root / "pyproject.toml").exists()
+    (sqlite_project.root / "project_migrations").unlink()
+    (sqlite_project.root / "pyproject.toml").mkdir()
+    assert sqlite_project.chronomig("init").code == 1
+    assert not (sqlite_project.root / "project_migrations").exists()
+
+
+def test_a_configuration_behind_a_link_is_written_where_the_link_leads(sqlite_project: Project) -> None:
+    real = sqlite_project.write("conf/pyproject.toml", "[project]\n")
+    (sqlite_project.root / "pyproject.toml").symlink_to(real)
+    sqlite_project.ok("init")
+    assert "[tool.chronomig]" in real.read_text()
+    assert (sqlite_project.root / "pyproject.toml").is_symlink()

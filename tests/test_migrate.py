@@ -95,6 +95,9 @@ def twice(apps, schema_editor):
     assert done.code == 1
     assert "  Raw Python operation:\n  IntegrityError: " in done.err
     assert "TransactionManagementError" not in done.err
+    told = two.ok("history").out
+    assert f"failed    up  {C}" in told
+    assert "Raw Python operation: IntegrityError: " in told
 
 
 @pytest.mark.core

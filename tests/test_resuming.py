@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.databases import TestDatabase
-from tests.fuzz.histories import Written, name_of
+from tests.fuzz.histories import Written, name_of, operation_of
 from tests.fuzz.ours import Silent, loaded_of
 from tests.inprocess import connected, drop_everything
 
@@ -19,6 +19,7 @@ from chronomig.history.table import History  # isort: skip
 from chronomig.planning.plan import Step
 from chronomig.planning.record import Direction, HalfDone
 
+from chronomig.batches.recorded import in_a_transaction  # isort: skip
 from chronomig.running.preparing import Prepared  # isort: skip
 from chronomig.running.resuming import HalfMade, Looking, columns_in, in_effect, is_done, taken_up  # isort: skip
 from chronomig.state import ProjectState  # isort: skip
@@ -66,13 +67,14 @@ class Bench:
         before: tuple[str, ...],
         *,
         batch: bool = False,
+        atomic: bool = False,
     ) -> None:
         self.connection = connection
         self.batch = batch
         self.history = History(connection, "default")
         self.written = [
             *(Written("shop", (one,)) for one in (BOX, *before)),
-            Written("shop", operations, atomic=False),
+            Written("shop", operations, atomic=atomic),
         ]
         *self.first, self.last = map(name_of, range(len(self.written)))
         self.left = -1
@@ -94,14 +96,18 @@ class Bench:
         return True
 
     def breaking(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        changes = (
-            str(sql).startswith(("CREATE", "ALTER", "DROP", "RENAME", "UPDATE", "SET CONSTRAINTS"))
-            and "chronomig" not in sql
-        )
+        changes = self.is_a_point(str(sql), params)
         if changes and self.left == 0:
             raise Broken
         self.left -= changes
         return execute(sql, params, many, context)
+
+    def is_a_point(self, sql: str, params: Any) -> bool:
+        """Whether it breaks off before statements like this one."""
+        return (
+            sql.startswith(("CREATE", "ALTER", "DROP", "RENAME", "UPDATE", "SET CONSTRAINTS"))
+            and "chronomig" not in sql
+        )
 
 
 @pytest.mark.parametrize("number", range(len(OPERATIONS)))
@@ -215,3 +221,76 @@ def test_operations_that_may_have_run_together_are_taken_up_together(
     loaded = loaded_of(0, Written("shop", (BOX, *added, again)))
     prepared = Prepared(Step("a", direction, half), loaded)
     assert taken_up(prepared, Way(loaded, ProjectState())) == expected
+
+
+class RecordingBench(Bench):
+    """Breaks off between what was done and its record."""
+
+    def is_a_point(self, sql: str, params: Any) -> bool:
+        return "chronomig_history" in sql and not {"progress", "applied", "reverted"}.isdisjoint(
+            map(str, params or ())
+        )
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "migrations.RunSQL('-- one more\\nUPDATE shop_box SET n = n + 1', 'UPDATE shop_box SET n = n - 1;')",
+        "migrations.RunSQL([('UPDATE shop_box SET n = n + %s', [1])], [('UPDATE shop_box SET n = n - %s', [1])])",
+        "migrations.SeparateDatabaseAndState([migrations.RunSQL('UPDATE shop_box SET n = n + 1', 'UPDATE shop_box SET n = n - 1')])",
+    ],
+)
+def test_sql_that_changes_rows_runs_once_though_its_record_did_not_get_written(
+    connection: BaseDatabaseWrapper, sql: str, atomic: bool
+) -> None:
+    row = "migrations.RunSQL('INSERT INTO shop_box (n) VALUES (7)')"
+    bench = RecordingBench(connection, (sql,), (row,), atomic=atomic)
+    assert all(bench.move(name, UP) for name in bench.first)
+    for broken_after in (0, 1):
+        assert bench.move(bench.last, UP, broken_after) or bench.move(bench.last, UP)
+        assert numbers(connection) == [8]
+        assert bench.move(bench.last, DOWN, broken_after) or bench.move(bench.last, DOWN)
+        assert numbers(connection) == [7]
+
+
+def test_statements_that_change_rows_are_recorded_together_where_the_migration_is_atomic(
+    connection: BaseDatabaseWrapper,
+) -> None:
+    two = "migrations.RunSQL('UPDATE shop_box SET n = n + 1; UPDATE shop_box SET n = n * 2')"
+    bench = RecordingBench(
+        connection, (two,), ("migrations.RunSQL('INSERT INTO shop_box (n) VALUES (7)')",), atomic=True
+    )
+    assert all(bench.move(name, UP) for name in bench.first)
+    assert not bench.move(bench.last, UP, 0)
+    assert bench.move(bench.last, UP)
+    assert numbers(connection) == [16]
+
+
+def numbers(connection: BaseDatabaseWrapper) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT n FROM shop_box")
+        return [n for (n,) in cursor.fetchall()]
+
+
+@pytest.mark.parametrize(
+    ("text", "atomic", "expected"),
+    [
+        ("migrations.RunSQL('/* why */ update a set n = 1')", False, True),
+        ("migrations.RunSQL('UPDATE a SET n = 1; -- done')", False, True),
+        ("migrations.RunSQL('UPDATE a SET n = 1; DELETE FROM b')", False, False),  # its author wants two commits
+        ("migrations.RunSQL(['UPDATE a SET n = 1', 'DELETE FROM b'])", True, True),
+        ("migrations.RunSQL('UPDATE a SET n = 1; DROP TABLE b')", True, False),
+        ("migrations.RunSQL('/*!99999 DROP TABLE b */; UPDATE a SET n = 1')", True, False),
+        ("migrations.RunSQL('VACUUM')", True, False),
+        ("migrations.RunSQL('')", True, False),
+        ("migrations.RunPython(migrations.RunPython.noop)", True, True),
+        ("migrations.RunPython(migrations.RunPython.noop)", False, False),
+        ("migrations.RunPython(migrations.RunPython.noop, atomic=True)", False, True),
+        ("migrations.RunPython(migrations.RunPython.noop, atomic=False)", True, False),
+    ],
+)
+def test_what_has_a_transaction_with_its_record(
+    connection: BaseDatabaseWrapper, text: str, atomic: bool, expected: bool
+) -> None:
+    assert in_a_transaction(connection, operation_of(text), UP, atomic=atomic) is expected

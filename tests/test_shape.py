@@ -90,6 +90,7 @@ def test_the_core_needs_no_django(module: str) -> None:
 
 
 def modules_after(project: Project, command: str) -> set[str]:
+    """Run a command in a Python that has imported nothing before, which no fork is."""
     code = (
         "import sys\n"
         f"sys.argv = ['chronomig', {command!r}]\n"
@@ -97,9 +98,11 @@ def modules_after(project: Project, command: str) -> set[str]:
         "assert handle_errors(app) == 0\n"
         "print(' '.join(sys.modules))"
     )
-    done = project.run([sys.executable, "-c", code])
-    assert done.code == 0, done
-    return set(done.out.splitlines()[-1].split())
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project.root, env=project.environment(), capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == 0, done
+    return set(done.stdout.splitlines()[-1].split())
 
 
 def test_status_imports_neither_git_nor_rich_nor_a_template_engine(sqlite_project: Project) -> None:

@@ -1,7 +1,8 @@
-"""The schema editor of a migration: Django's, but for what SQLite's forgets."""
+"""The schema editor of a migration: Django's, but for what SQLite's forgets and MariaDB's refuses."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -9,6 +10,8 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.backends.ddl_references import Statement
 from django.db.backends.sqlite3.schema import DatabaseSchemaEditor
 from django.db.models import Field, Model
+
+from chronomig.batches.recorded import changes_rows
 
 
 class FollowingEditor(DatabaseSchemaEditor):
@@ -29,9 +32,35 @@ class FollowingEditor(DatabaseSchemaEditor):
                     waiting.rename_column_references(model._meta.db_table, old, new)
         super().alter_field(model, old_field, new_field, strict)
 
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        """Roll back what failed; Django asks about foreign keys first, which a broken transaction does not answer."""
+        if kind is None:
+            super().__exit__(kind, error, trace)
+        else:
+            BaseDatabaseSchemaEditor.__exit__(self, kind, error, trace)
+            self.connection.enable_constraint_checking()
+
+
+class RowsEditor(BaseDatabaseSchemaEditor):
+    """
+    Comes before the schema editor of MariaDB, which refuses every statement inside a transaction.
+
+    Those that change rows do not end it, and have to be in one with their record.
+    """
+
+    def execute(self, sql: Any, params: Sequence[Any] | None = ()) -> None:
+        if self.connection.in_atomic_block and not self.collect_sql and changes_rows(str(sql)):
+            with self.connection.cursor() as cursor:
+                cursor.execute(str(sql), params)
+        else:
+            super().execute(sql, params)
+
 
 def schema_editor(connection: BaseDatabaseWrapper, **options: bool) -> BaseDatabaseSchemaEditor:
     """Return what a migration's operations are run with; by exact type, as SpatiaLite has an editor of its own."""
     if connection.SchemaEditorClass is DatabaseSchemaEditor:
         return FollowingEditor(connection, **options)
+    if not connection.features.can_rollback_ddl:
+        made: type[RowsEditor] = type("RowsEditor", (RowsEditor, connection.SchemaEditorClass), {})
+        return made(connection, **options)
     return connection.schema_editor(**options)

@@ -69,7 +69,7 @@ class Danger:
     def lines(self) -> Iterator[str]:
         undone = f" ({output.plural(self.undone, 'migration')} undone)" if self.undone else ""
         protected = ", a protected database" if self.needs_its_name else ""
-        yield f"{self.database.alias}{protected}{undone}:"
+        yield f"{self.database.alias}{protected}{undone}" + ":" * bool(self.losses)
         yield from (f"    {loss}" for loss in self.losses)
 
 
@@ -111,9 +111,11 @@ def guard_data(dangers: Sequence[Danger], consent: Consent) -> None:
     if not left:
         return
     listed = "\n".join(line for danger in left for line in danger.lines())
+    loses = any(danger.losses for danger in left)
+    what = "Data would be lost" if loses else "Migrations would be undone in a protected database"
     if not consent.ask:
-        raise Refused("Data would be lost; nothing was run.", cause=listed, next_step=permission(left))
-    output.say(f"This destroys data:\n{listed}", err=True)
+        raise Refused(f"{what}; nothing was run.", cause=listed, next_step=permission(left))
+    output.say(f"{what}:\n{listed}", err=True)
     for danger in left:
         if danger.needs_its_name:
             answer = output.ask(f"Type the name of the protected database {danger.database.alias!r} to run it:")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from django.db.migrations.state import ModelState
@@ -51,6 +51,17 @@ class View:
             if field.primary_key:
                 return name
         return "id"
+
+    def key_parts(self, key: Key) -> Collection[str]:
+        """Return the names of the fields that a primary key of several consists of."""
+        fields = self.fields(key)
+        return getattr(fields.get(self.primary_key(key)), "field_names", ())
+
+    def field_called(self, key: Key, name: str) -> str:
+        """Return the name of the field that *name* stands for: a relation is known by that of its column, too."""
+        fields = self.fields(key)
+        relation = name.removesuffix("_id")
+        return relation if name not in fields and relation in fields else name
 
     def bases(self, key: Key) -> list[Key]:
         model = self.model(key)

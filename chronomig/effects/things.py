@@ -28,6 +28,8 @@ class Loss:
     """Only texts that are longer go, or are cut; None is every value."""
     between: tuple[int, int] | None = None
     """Only numbers outside of these go, or are refused; None is every value."""
+    narrows: bool = False
+    """Whether the column stays, with a type that may not hold every value."""
 
 
 @dataclass(frozen=True)

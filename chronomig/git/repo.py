@@ -140,11 +140,13 @@ class Repository(Git):
     def is_shallow(self) -> bool:
         return self._run("rev-parse", "--is-shallow-repository")[1].strip() == b"true"
 
-    def last_change(self, path: Path) -> Change | None:
-        """Return the newest commit that changed the file at *path*, None when there is none."""
+    def last_change(self, path: Path, commit: str = "") -> Change | None:
+        """Return the newest commit up to *commit*, or the HEAD, that changed the file at *path*; None without one."""
         if not path.resolve().is_relative_to(self.top):
             return None
-        code, out, _ = self._run("log", "-1", "--format=%H%x00%an", "--", f":(top,literal){self.inside(path)}")
+        revision = checked(commit) if commit else "HEAD"
+        pattern = f":(top,literal){self.inside(path)}"
+        code, out, _ = self._run("log", "-1", "--format=%H%x00%an", revision, "--", pattern)
         commit, _, author = text_of(out).strip().partition("\0")
         return Change(commit, author) if code == 0 and commit else None
 

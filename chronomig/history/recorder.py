@@ -8,14 +8,15 @@ from django.db import Error as DatabaseFault
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
-from chronomig.history.table import is_made, unreachable
+from chronomig.history.table import is_made, open_connection, unreachable
 from chronomig.planning.record import Direction
 
 
 def django_applied(connection: BaseDatabaseWrapper) -> set[tuple[str, str]]:
-    """Return what ``django_migrations`` records; an empty set when it is not there."""
+    """Return what ``django_migrations`` records; an empty set when it is not there. Raise DatabaseError."""
     if not is_made(connection):
         return set()
+    open_connection(connection)
     try:
         return set(MigrationRecorder(connection).applied_migrations())
     except DatabaseFault as error:

@@ -41,6 +41,12 @@ def find_base(trees: Trees, ref: str | None) -> Base | None:
         hint = "Name a branch, a tag or a commit that this clone has."
         raise UsageError(error.fact, cause=error.cause, next_step=hint) from error
     head, tip = trees.repository.head.commit, ""
+    if not head:
+        raise GitError(
+            "This branch has no commit yet.",
+            cause=f"So nobody knows what it has in common with {ref or DEFAULT_BASE}.",
+            next_step="Commit, or switch to a branch that has a commit; then run the command again.",
+        )
     first, *others = trees.repository.parents(head) or [""]
     if first == commit and len(others) == 1:
         # A forge checks out the merge that would be made: its second parent is the branch.
@@ -96,10 +102,9 @@ class Branch:
 
     def late(self) -> list[Clash]:
         """Return what this branch has below migrations of the base, or made without knowing them."""
-        return [Clash(name, Direction.UP, over) for name in self.ours if (over := self._over(name))]
-
-    def _over(self, name: str) -> tuple[str, ...]:
-        return tuple(other for other in self.base.names if other > name or other in self.theirs)
+        theirs = frozenset(self.theirs)
+        found = ((name, [one for one in self.base.names if one > name or one in theirs]) for name in self.ours)
+        return [Clash(name, Direction.UP, tuple(over)) for name, over in found if over]
 
     def clashes(self) -> Sequence[Clash]:
         """Return those of :meth:`late` that cannot change places with what the base has; loads files for them."""

@@ -21,6 +21,7 @@ from django.db.migrations.operations.base import Operation
 
 from chronomig.batches.batching import Move
 from chronomig.batches.editing import schema_editor
+from chronomig.batches.recorded import in_a_transaction
 from chronomig.batches.remaking import run_deferred
 from chronomig.batches.together import Batch, alone, batches, grouped
 from chronomig.code.folding import States, fold
@@ -37,7 +38,7 @@ from chronomig.running.resuming import in_effect, run_again, taken_up
 from chronomig.running.timeouts import Patience
 from chronomig.running.way import Way
 from chronomig.stash import NothingKept
-from chronomig.state import ProjectState, is_opaque
+from chronomig.state import ProjectState
 
 
 class Executor:
@@ -274,15 +275,10 @@ class Run:
             self.executor.watcher.operation_begins(self.one.step, move.operation.describe(), number, total)
 
     def _transaction_of(self, parts: Sequence[Batch]) -> AbstractContextManager[object]:
-        """
-        Django's rule: without a transaction around all, an operation has its own unless it says no.
-
-        But on SQLite an operation may make a table anew, with its rows under another name in between.
-        """
-        operation = self._own(parts[0].moves[0].number)
-        wants = operation.atomic or (self.one.loaded.atomic and operation.atomic is not False)
-        remakes = self.connection.vendor == "sqlite" and not is_opaque(operation)
-        return transaction.atomic(self.connection.alias) if self.stepwise and (wants or remakes) else nullcontext()
+        """Return what holds operations and their record together, where nothing does so for the whole migration."""
+        operation, atomic = self._own(parts[0].moves[0].number), self.one.loaded.atomic
+        holds = self.stepwise and in_a_transaction(self.connection, operation, self.one.step.direction, atomic=atomic)
+        return transaction.atomic(self.connection.alias) if holds else nullcontext()
 
     def _own(self, number: int) -> Operation:
         """Return the operation with a number that the migration itself has, not what was inserted behind it."""

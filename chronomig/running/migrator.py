@@ -20,6 +20,7 @@ from chronomig.history.adoption import MisfitRefused
 from chronomig.history.events import Event, Kind
 from chronomig.history.recorder import django_applied
 from chronomig.history.table import unreachable
+from chronomig.lock import Holder, Lock, locked
 from chronomig.planning.baselines import BeforeBaselineRefused, BetweenRefused, between
 from chronomig.planning.plan import Plan, Step
 from chronomig.planning.record import Applied, Record, Renamed
@@ -30,7 +31,6 @@ from chronomig.running.collapse import Collapse, NotEmptyRefused, tables_there
 from chronomig.running.executor import Executor
 from chronomig.running.garbage import collected_often
 from chronomig.running.interrupts import stopping_at_an_edge
-from chronomig.running.lock import Holder, Lock, locked
 from chronomig.running.permissions import changed_apps, incomplete_apps
 from chronomig.running.preparing import Prepared, prepare
 from chronomig.running.results import Result, Watcher

@@ -109,10 +109,12 @@ def faults(driver: Driver, chosen: argparse.Namespace) -> Iterator[Fault]:
 
 
 def until(seconds: float, given: Iterator[Fault]) -> Iterator[Fault]:
-    end = time.monotonic() + seconds
-    for one in given:
-        if time.monotonic() > end:
+    began = time.monotonic()
+    for number, one in enumerate(given):
+        if time.monotonic() - began > seconds:
             return
+        if number % 50 == 0:
+            print(f"{number} faults after {time.monotonic() - began:.0f} seconds", file=sys.stderr, flush=True)
         yield one
 
 
