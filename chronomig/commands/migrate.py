@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from chronomig import output
@@ -92,7 +93,7 @@ def run(
 def timeouts_of(project: Project, alias: str, typed: Limits) -> TimeoutConfig:
     """Return what is configured for a database, with what was typed in its place."""
     configured = project.config.databases.get(alias, DatabaseConfig())
-    return configured.model_copy(update={key: value for key, value in typed._asdict().items() if value is not None})
+    return replace(configured, **{key: value for key, value in typed._asdict().items() if value is not None})
 
 
 def refuse_fake_collapse(fake: bool, collapse: Collapse) -> None:

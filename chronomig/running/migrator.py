@@ -187,7 +187,7 @@ def migrate(journey: Journey, choices: Choices, reporter: Reporter) -> Iterator[
             reporter.renamed(database, now.record.renamed)
         if not now.runs:
             return
-        if adopted := database.adopt():
+        if now.adoptable and (adopted := database.adopt()):
             reporter.adopted(database, adopted)
         yield from _run(now, prepared, choices, reporter, lock)
 
@@ -223,7 +223,7 @@ def _run(
         reporter.remarked(problem)
     states = database.states(journey.record, journey.code)
     limits = None if choices.fake else choices.stash
-    keeper = keeper_for(database, prepared, lambda: database.states(journey.record, journey.code), limits)
+    keeper = keeper_for(database, prepared, journey.record.names, states.fork, limits)
     executor = Executor(
         database.connection, database.history, states, reporter, keeper,
         batch=database.set.config.batch, timeouts=choices.timeouts_of(database), fresh=partial(fresh, journey),
