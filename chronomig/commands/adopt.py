@@ -7,10 +7,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from chronomig import output
-from chronomig.authoring.adopt import Choices, draft_adoption
+from chronomig.authoring.adopt import Choices, Original, draft_adoption, originals
 from chronomig.authoring.copying import reason_for_reference
 from chronomig.authoring.drafts import Draft, SetDraft
-from chronomig.authoring.originals import Original, originals
 from chronomig.authoring.writer import put_in_place
 from chronomig.commands.makemigrations import frozen, shown
 from chronomig.errors import DatabaseError, Refused
