@@ -359,8 +359,10 @@ def test_a_database_at_or_before_a_squash_is_adopted(squashed: Project, state: s
         squashed.configure(base=BASE_APPS)
     if state == "only the squash":
         forget(squashed, *SQUASHED)
-    squashed.ok("adopt")
+    told = squashed.ok("adopt", "--move", "--yes").out
     assert [name[15:] for name in squashed.files() if "shop" in name] == ["shop_0001_squashed_0002_b"]
+    for name in SQUASHED:
+        assert f"kept, because only the squash of it was copied: shop/migrations/{name}.py" in told
     done = squashed.ok("migrate")
     assert "applied" not in done.out
     assert "shop_0001_squashed_0002_b" in done.out

@@ -260,3 +260,45 @@ def test_a_project_with_a_package_moves_in_goes_on_and_goes_back_to_stock_django
     project.configure(base=stock)
     assert (done := project.manage("migrate", "--verbosity", "0")).code == 0, done
     assert everything(project) == ejected
+
+
+MINE = """
+from django.contrib.auth.models import Group, Permission, User
+taken = ["admin", "collection", "document", "image"]  # by wagtail's own code, with all that refers to them
+lasting = Permission.objects.exclude(content_type__model__in=taken).order_by("?")
+mine = Group.objects.create(name="Mine")
+mine.permissions.set(lasting[:40])
+User.objects.create(username="eve").groups.add(mine, *Group.objects.all())
+User.objects.get(username="eve").user_permissions.set(lasting[:20])
+result = None
+"""
+HELD = """
+from django.contrib.auth.models import Group, Permission, User
+def rights(one):
+    return sorted(map(list, one.values_list("content_type__app_label", "content_type__model", "codename")))
+result = {
+    "groups": sorted((one.name, rights(one.permissions)) for one in Group.objects.all()),
+    "users": [
+        (one.username, rights(one.user_permissions), sorted(one.groups.values_list("name", flat=True)))
+        for one in User.objects.order_by("username")
+    ],
+}
+"""
+
+
+def test_permissions_that_users_gave_away_come_back_from_the_stash(
+    project: Project, package: Package, database: TestDatabase
+) -> None:
+    project.configure(base=["chronomig", *installed(package, database)])
+    project.ok("adopt")
+    project.ok("migrate")
+    project.python(MINE)
+    before, held = everything(project), project.python(HELD)
+    down = project.chronomig("migrate", "--to", "zero", "--yes")
+    if down.code:
+        pytest.skip("some of its migrations cannot be undone")
+    done = project.ok("migrate")
+    assert "stay in the stash" not in done.err
+    assert project.python(HELD) == held
+    assert everything(project) == before
+    assert "0 in the stash" in project.ok("stash").out

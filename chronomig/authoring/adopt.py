@@ -201,12 +201,15 @@ class Original:
 def originals(project: Project, drafted: Sequence[SetDraft]) -> list[Original]:
     """Return the project's own files that the timelines and the drafts hold, with what keeps each of them."""
     held: dict[str, Original] = {}
-    for entry, origin in origins_of(drafted):
-        for module, stays in modules_of(entry, origin):
-            path = own_file(project, module)
-            if path and (module not in held or module == module_of(origin)):
-                held[module] = Original(path, stays or changed_since(path, origin))
-    copies = {f"{origin.package}.{entry.name}": entry for entry, origin in origins_of(drafted)}
+    vendored = list(origins_of(drafted))
+    for entry, origin in vendored:
+        if path := own_file(project, module_of(origin)):
+            before = held.get(module_of(origin), Original(path))  # a file that several sets have
+            held[module_of(origin)] = replace(before, stays=before.stays or kept(entry, origin, path))
+    for module, reason in (pair for _, origin in vendored for pair in squashed(origin)):
+        if module not in held and (path := own_file(project, module)):
+            held[module] = Original(path, reason)
+    copies = {f"{origin.package}.{entry.name}": entry for entry, origin in vendored}
     sources = own_sources(project, {module: one.path for module, one in held.items()})
     importers = importers_of(sources | {module: entry.source for module, entry in copies.items()})
     found = []
@@ -227,9 +230,16 @@ def origins_of(drafted: Sequence[SetDraft]) -> Iterator[tuple[Entry, Origin]]:
                 yield entry, origin
 
 
-def modules_of(entry: Entry, origin: Origin) -> Iterator[tuple[str, str]]:
-    """Yield (module, what keeps it) for the original of a file, and for those that a squash connects with it."""
-    yield module_of(origin), "its file in the timeline refers to it" if reason_for_reference(entry) else ""
+def kept(entry: Entry, origin: Origin, path: Path) -> str:
+    """Return what keeps an original, whoever imports it; else an empty text."""
+    if reason_for_reference(entry):
+        return "its file in the timeline refers to it"
+    copied = hashlib.sha256(path.read_bytes()).hexdigest() == origin.sha256
+    return "" if copied else "it was changed since it was copied"
+
+
+def squashed(origin: Origin) -> Iterator[tuple[str, str]]:
+    """Yield (module, what keeps it): what a squash was copied for, and squashes that were not copied."""
     for app, name in sorted(origin.replaced):
         if app == origin.app:
             yield f"{origin.package}.{name}", "only the squash of it was copied"
@@ -251,11 +261,6 @@ def own_file(project: Project, module: str) -> Path | None:
         return None
     path = Path(spec.origin) if spec and spec.origin else None
     return path if path and path.suffix == ".py" and path.is_file() and project.is_own(path) else None
-
-
-def changed_since(path: Path, origin: Origin) -> str:
-    copied = hashlib.sha256(path.read_bytes()).hexdigest() == origin.sha256
-    return "" if copied else "it was changed since it was copied"
 
 
 def own_sources(project: Project, migrations: Mapping[str, Path]) -> dict[str, bytes]:

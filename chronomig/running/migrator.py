@@ -237,6 +237,8 @@ def _run(
             for result in _execute(executor, journey, prepared, choices):
                 left.pop(0)
                 reporter.moved(database, result)
+                for warning in result.warnings:
+                    reporter.remarked(f"{database.alias}: {warning}")
                 yield result
                 lock.insist()
             changed = _apps_to_look_at(journey, prepared, before, states.current)

@@ -39,7 +39,7 @@ def keeper_for(
     ]
     came_back = [
         one
-        for one in database.stash.spent()
+        for one in database.stash.came_back()
         if filling and one.direction is Direction.DOWN and one.migration in applied
     ]
     database.stash.sweep(but=came_back)
