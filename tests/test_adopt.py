@@ -400,6 +400,10 @@ def test_a_database_in_the_middle_of_a_squash_that_adopt_did_not_see_is_refused_
     assert "shop.0001_a recorded, shop.0002_b not" in squashed.ok("status").out
     for name in squashed.files():
         (squashed.root / f"project_migrations/default/{name}.py").unlink()
+    refused = squashed.chronomig("adopt", "--unsquash", "shp")
+    assert refused.code == 2
+    assert "--unsquash shp: no app of that label has a squash; nothing was written." in refused.err
+    assert "Squashes are in: shop." in refused.err
     squashed.ok("adopt", "--unsquash", "shop")
     squashed.ok("migrate")
     assert "shop_item" in squashed.tables()

@@ -31,7 +31,7 @@ from chronomig.authoring.templates import templates_of
 from chronomig.authoring.vendor import TemplateLoader, Templates, is_let_in
 from chronomig.authoring.writer import format_text, slug_for
 from chronomig.code.origins import Key, Origin, read_origin
-from chronomig.errors import DatabaseError, Refused
+from chronomig.errors import DatabaseError, Refused, UsageError, did_you_mean
 from chronomig.history.recorder import django_applied
 from chronomig.project import Database, MigrationSet, Project
 from chronomig.timeline import Entry
@@ -122,6 +122,7 @@ def tables_of(model: type[Model]) -> Iterator[str]:
 def loader_for(project: Project, migration_set: MigrationSet, unsquash: Collection[str]) -> TemplateLoader:
     """Return the loader of a set; a squash that a database has in part is taken apart, as Django does it."""
     loader = TemplateLoader(project, migration_set)
+    refuse_no_squash(unsquash, {label for label, _ in loader.replacements})
     apart: set[Key] = set()
     recorded = [
         rows_of(database) for database in project.databases.values() if database.set.name == migration_set.name
@@ -133,6 +134,16 @@ def loader_for(project: Project, migration_set: MigrationSet, unsquash: Collecti
             refuse_missing_parts(key, [part for part in parts if not loader.is_there(part)])
             apart.add(parts[0])
     return TemplateLoader(project, migration_set, apart) if apart else loader
+
+
+def refuse_no_squash(unsquash: Collection[str], squashing: Collection[str]) -> None:
+    for label in unsquash:
+        if label not in squashing:
+            raise UsageError(
+                f"--unsquash {label}: no app of that label has a squash; nothing was written.",
+                cause=f"Squashes are in: {', '.join(sorted(squashing)) or 'no app'}.",
+                next_step=did_you_mean(label, sorted(squashing)) or "Leave it out.",
+            )
 
 
 def rows_of(database: Database) -> set[Key]:

@@ -91,9 +91,7 @@ def say(drafted: Sequence[SetDraft], records: Sequence[Entry], *, dry_run: bool)
             note = f"  (refers to the original, because {reason})" if reason else ""
             output.say(f"{one.set.name}: {done} {shown(draft.entry.path)}{note}")
     for entry in records:
-        output.say(
-            f"{entry.path.parent.name}: {done} {shown(entry.path)}  (what of the apps outlives their packages)"
-        )
+        output.say(f"{entry.path.parent.name}: {done} {shown(entry.path)}  (records of fields whose classes may go)")
 
 
 def say_originals(found: Sequence[Original], *, dry_run: bool) -> None:
