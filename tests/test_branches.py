@@ -99,6 +99,10 @@ def test_the_merge_that_a_forge_checks_out_is_looked_through(repository: Reposit
     repository.git("switch", "-qd", "main")
     repository.git("merge", "-q", "--no-ff", "-m", "merge request", "work")
     assert repository.findings() == [("clash", C)]
+    repository.git("branch", "request")
+    repository.on("main", D, PAGES)  # meanwhile somebody else's is merged
+    repository.git("switch", "-q", "request")
+    assert repository.findings() == [("clash", C)]
 
 
 @pytest.mark.parametrize("way", ["merge", "rebase"])
@@ -254,6 +258,17 @@ def test_github_gets_annotations(repository: Repository) -> None:
     (line,) = [line for line in done.out.splitlines() if "title=chronomig clash" in line]
     assert line.startswith(f"::error file=project_migrations/default/{B}.py,title=chronomig clash::{B} clashes with")
     assert "%0Aboth have to do with the field shop.book.title%0A" in line
+
+
+def test_annotations_stand_at_files_of_the_repository_wherever_the_project_lies_in_it(
+    sqlite_project: Project,
+) -> None:
+    git = Git.init(sqlite_project.root.parent)
+    sqlite_project.migration(A, BOOK)
+    git.commit()
+    sqlite_project.migration(B, "", head="x = (")
+    done = sqlite_project.chronomig("check", "--base", "main", "--format", "github")
+    assert done.out.startswith(f"::error file=site/project_migrations/default/{B}.py,title=chronomig unloadable::")
 
 
 def test_the_policy_fail_lets_nothing_older_in(repository: Repository) -> None:

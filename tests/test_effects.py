@@ -313,6 +313,12 @@ def test_code_that_declares_to_touch_nothing_commutes_with_everything() -> None:
 @pytest.mark.parametrize("text", ["shop.Bok", "shop.Book.titel", "nothing.Book"])
 def test_what_is_declared_of_something_that_is_not_there_counts_as_anything(text: str) -> None:
     assert list(effects(CODE, touches=[text]).meetings(effects(alter_title)))
+    state = library()
+    (meeting,) = meetings(placed(state, shop(CODE), [text])[0], placed(state, shop(alter_title))[0])
+    assert meeting.reason == (
+        f"'touches' of 'shop: Raw Python operation' names {text!r}, which is not there, "
+        "so it may do anything to the data"
+    )
 
 
 def test_an_operation_built_on_one_of_djangos_destroys_what_that_destroys() -> None:

@@ -7,6 +7,7 @@ from django.db import migrations, models
 
 from chronomig.effects import Names
 from chronomig.state import ProjectState
+from tests.conftest import sqlite_settings
 from tests.databases import TestDatabase
 from tests.inprocess import set_up_django
 from tests.projects import Project
@@ -107,7 +108,9 @@ def test_on_the_way_up_too_under_the_names_that_things_have_now(project: Project
 def test_a_protected_database_wants_its_name_and_no_general_yes(project: Project) -> None:
     with_rows(project, 0)
     project.configure(extra="CHRONOMIG = {'databases': {'default': {'protected': True}}}")
-    for arguments in ([], ["--allow-data-loss"], ["--allow-data-loss-in", "other"]):
+    other = project.chronomig("migrate", "--to", A, "--allow-data-loss-in", "defult")
+    assert (other.code, "There is no database 'defult'." in other.err) == (2, True)
+    for arguments in ([], ["--allow-data-loss"], ["--yes"]):
         done = project.chronomig("migrate", "--to", A, *arguments, input="default\n")
         assert done.code == 4
         assert "Error: Migrations would be undone in a protected database; nothing was run." in done.err
@@ -154,6 +157,25 @@ def test_an_unprotected_database_beside_a_protected_one_has_its_own_answer(
     done = project.chronomig("migrate", "--to", "zero", "--no-stash")
     assert "-> Add --allow-data-loss --allow-data-loss-in default to run it." in done.err
     project.ok("migrate", "--to", "zero", "--no-stash", "--yes", "--allow-data-loss-in", "default")
+
+
+def test_what_cannot_be_undone_is_named_at_once_whichever_database_it_is_in_the_way_of(
+    sqlite_project: Project,
+) -> None:
+    sqlite_project.databases["other"] = sqlite_settings(sqlite_project.root.parent, "other")
+    sqlite_project.configure(extra="CHRONOMIG = {'sets': {'default': {'databases': ['default', 'other']}}}")
+    sqlite_project.migration(A, CREATE)
+    sqlite_project.migration(B, '("shop", migrations.RunSQL("SELECT 1")),')
+    sqlite_project.migration(C, '("shop", migrations.RunPython(lambda apps, editor: None)),')
+    sqlite_project.ok("migrate", "--database", "default", "--to", B)
+    sqlite_project.ok("migrate", "--database", "other")
+    refused = sqlite_project.chronomig("migrate", "--to", "zero", "--yes")
+    assert (refused.code, [line.strip() for line in refused.err.splitlines()]) == (4, [
+        "Error: 2 migrations cannot be undone; nothing was run.",
+        f"{C}: Raw Python operation",
+        f"{B}: Raw SQL operation",
+        "-> Give the operation a reverse (reverse_code, reverse_sql), or choose a target after it.",
+    ])  # fmt: skip
 
 
 def test_the_front_door_of_django_guards_data_as_well(project: Project) -> None:

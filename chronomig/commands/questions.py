@@ -12,7 +12,7 @@ from chronomig.config import Order
 from chronomig.errors import Refused
 from chronomig.planning.plan import OutOfOrderRefused
 from chronomig.planning.record import Record
-from chronomig.project import Database
+from chronomig.project import Database, Project
 from chronomig.running.losses import CountedLoss, count_losses
 from chronomig.running.migrator import Choices, Journey, naming_database_errors, plan_journey
 from chronomig.running.preparing import Prepared
@@ -85,6 +85,11 @@ class Consent:
 
     def covers(self, danger: Danger) -> bool:
         return danger.database.alias in self.by_name or (self.to_losses and not danger.needs_its_name)
+
+
+def consent(project: Project, to_losses: bool, by_name: Sequence[str], *, ask: bool) -> Consent:
+    """Return what was agreed to; raise UsageError for a name that is no database's."""
+    return Consent(to_losses, tuple(project.database(alias).alias for alias in by_name), ask)
 
 
 def danger_of(journey: Journey, prepared: Sequence[Prepared], choices: Choices) -> Danger | None:

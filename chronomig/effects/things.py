@@ -49,6 +49,8 @@ class Effects:
     reversible: bool = True
     opaque: bool = False
     """Whether it runs code that nobody declared the effects of."""
+    slips: tuple[str, ...] = ()
+    """What was declared of it, and is not there: a slip of the pen promises nothing."""
     to_database: bool = field(default=False, compare=False)
     """Whether it does anything to the database, beyond the state of the models."""
 
@@ -61,6 +63,7 @@ class Effects:
             (*other.destroys_backwards, *self.destroys_backwards),
             self.reversible and other.reversible,
             self.opaque or other.opaque,
+            (*self.slips, *other.slips),
             self.to_database or other.to_database,
         )
 

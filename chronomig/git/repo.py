@@ -195,6 +195,10 @@ class Repository(Git):
             )
         return text_of(out).split()[0]
 
+    def contains(self, commit: str, other: str) -> bool:
+        """Whether *other* is *commit*, or one of those before it."""
+        return other == commit or self._run("merge-base", "--is-ancestor", checked(other), checked(commit))[0] == 0
+
     def tracks(self, path: Path) -> bool:
         """Whether git knows the file at *path*."""
         return bool(self._lines("ls-files", "--", f":(top,literal){self.inside(path)}"))

@@ -48,8 +48,9 @@ def find_base(trees: Trees, ref: str | None) -> Base | None:
             next_step="Commit, or switch to a branch that has a commit; then run the command again.",
         )
     first, *others = trees.repository.parents(head) or [""]
-    if first == commit and len(others) == 1:
-        # A forge checks out the merge that would be made: its second parent is the branch.
+    if len(others) == 1 and trees.repository.contains(commit, first):
+        # A forge checks out the merge that would be made, of a base that may have moved on since: its second
+        # parent is the branch.
         tip = head = others[0]
     return Base(ref or DEFAULT_BASE, commit, trees.repository.fork(head, commit), tip)
 

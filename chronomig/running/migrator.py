@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -32,7 +32,7 @@ from chronomig.running.executor import Executor
 from chronomig.running.garbage import collected_often
 from chronomig.running.interrupts import stopping_at_an_edge
 from chronomig.running.permissions import changed_apps, incomplete_apps
-from chronomig.running.preparing import Prepared, prepare
+from chronomig.running.preparing import IrreversibleRefused, Prepared, prepare
 from chronomig.running.results import Result, Watcher
 from chronomig.running.signals import send_post_migrate, send_pre_migrate
 from chronomig.running.stashing import keeper_for, tidy
@@ -141,6 +141,20 @@ def load_journey(journey: Journey, choices: Choices) -> list[Prepared]:
     values_for(journey.database.connection, choices.timeouts_of(journey.database))
     entries, loader = journey.code.entries, journey.database.set.loader
     return prepare(journey.plan, lambda name: loader.load(entries[name]), fake=choices.fake)
+
+
+def load_journeys(journeys: Iterable[Journey], choices: Choices) -> list[list[Prepared]]:
+    """Load the code of all plans; what cannot be undone is named at once, whichever database it is in the way of."""
+    found: list[list[Prepared]] = []
+    stuck: dict[str, Loaded] = {}
+    for journey in journeys:
+        try:
+            found.append(load_journey(journey, choices))
+        except IrreversibleRefused as refused:
+            stuck |= {one.name: one for one in refused.irreversible}
+    if stuck:
+        raise IrreversibleRefused([stuck[name] for name in sorted(stuck, reverse=True)])
+    return found
 
 
 def refuse_unless_empty(journey: Journey) -> None:
