@@ -147,6 +147,7 @@ class MariaServer(Server):
                 f"--log-error={self.folder / 'log'}",
                 "--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--skip-sync-frm",
                 "--innodb-buffer-pool-size=32M", "--character-set-server=utf8mb4",
+                f"--tmpdir={self.folder}",  # a server that starts deletes the temporary tables that it finds
             ],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip

@@ -91,16 +91,13 @@ def test_the_core_needs_no_django(module: str) -> None:
 
 def modules_after(project: Project, code: str) -> set[str]:
     """Run *code* in a Python that has imported nothing before, which no fork is."""
-    done = subprocess.run(
+    done = project.run(
         [sys.executable, "-c", f"import sys\n{code}\nprint(' '.join(sys.modules))"],
-        cwd=project.root,
-        env={**project.environment(), "DJANGO_SETTINGS_MODULE": "site_settings"},
-        capture_output=True,
-        text=True,
-        check=False,
+        env={"DJANGO_SETTINGS_MODULE": "site_settings"},
+        fork=False,
     )
-    assert done.returncode == 0, done
-    return set(done.stdout.splitlines()[-1].split())
+    assert done.code == 0, done
+    return set(done.out.splitlines()[-1].split())
 
 
 def test_status_imports_neither_git_nor_rich_nor_a_template_engine(sqlite_project: Project) -> None:
