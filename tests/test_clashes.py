@@ -13,7 +13,7 @@ from chronomig.running.results import Result
 from chronomig.stash import State, bring_back
 from chronomig.stash.renumbering import moves
 from tests.projects import Project
-from tests.test_stash import ITEM, Shop, create, notes, shop  # noqa: F401
+from tests.test_stash import ITEM, Shop, create, go_on, killed_at, notes, shop  # noqa: F401
 
 NOTHING = migrations.RunPython.noop
 CODE = ("code", models.CharField(max_length=9, unique=True))
@@ -87,6 +87,26 @@ def test_numbers_that_code_gives_in_another_order_are_changed_back(shop: Shop) -
     assert warnings(results) == [], notes(results)
     assert shop.rows() == before
     assert shop.entries.all() == []
+
+
+def test_whenever_a_run_that_changes_numbers_back_is_killed_every_row_comes_back(shop: Shop) -> None:  # noqa: F811
+    towns = create("Town", ("country", models.ForeignKey("shop.Country", models.CASCADE)))
+    shop.migration(ITEM)
+    name = shop.migration(create("Country", CODE), towns, migrations.RunPython(seeding("Country", *"abc"), NOTHING))
+    shop.up()
+    for pk in range(1, 4):
+        shop.model("Town").create(country_id=pk)
+    before, place, killed = shop.rows(), 0, True
+    shop.write(name, create("Country", CODE), towns, migrations.RunPython(seeding("Country", *"cab"), NOTHING))
+    while killed:
+        shop.down()
+        killed = killed_at(shop, shop.up, place, "UPDATE", "INSERT INTO")
+        if len(go_on(shop)) == 1:
+            shop.up()
+        assert shop.rows() == before, place
+        assert shop.entries.all() == []
+        place += 1
+    assert place > 10
 
 
 @pytest.mark.parametrize(
