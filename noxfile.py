@@ -19,7 +19,7 @@ OF_DJANGOS_TESTS = ["docutils", "jinja2", "pillow", "pyyaml", "tblib"]
 """Without them, some of Django's tests are skipped."""
 CELERY_BEAT = "django-celery-beat>=2.9"
 """Not in the extra: it refuses to be installed beside Django 6.1."""
-MINIMUMS = ["django==5.2", "pydantic==2.10", "typer==0.26.0", "gitpython==3.2.1"]
+MINIMUMS = ["django==5.2", "pydantic==2.10", "annotated-types==0.6", "typer==0.26.0", "gitpython==3.2.1"]
 
 
 FAULTS = [
@@ -172,7 +172,14 @@ def wheel(session: nox.Session) -> None:
     out = session.create_tmp()
     session.run("python", "-m", "build", "--outdir", out, silent=True)
     session.run("pip", "install", "--no-index", "--no-deps", "--find-links", out, "chronomig")
-    session.install("django>=5.2,<6.2", "pydantic>=2.10,<3", "typer>=0.26,<1", "gitpython>=3.2.1,<4", "pytest")
+    session.install(
+        "django>=5.2,<6.2",
+        "pydantic>=2.10,<3",
+        "annotated-types>=0.6",
+        "typer>=0.26,<1",
+        "gitpython>=3.2.1,<4",
+        "pytest",
+    )
     session.cd(out)
     session.run("chronomig", "--version")
     session.run("chronomig", "--help", silent=True)

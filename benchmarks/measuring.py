@@ -111,9 +111,15 @@ class Course:
             shift = number % max(len(entries), 1)
             for entry in [*entries[shift:], *entries[:shift]]:
                 self._run_counted(entry, task, number, cells[entry.name])
+        if task is Task.FORWARD and not cells[CHRONOMIG].note:
+            cells[CHRONOMIG].operation_ms = [self._operation_ms() for _ in range(self.choices.rounds)]
         workload = self.generated.workload
         operations = workload.history.operation_count if task.writes else 0
         return Row(workload.name, workload.size, self.store.vendor, task, operations, cells)
+
+    def _operation_ms(self) -> float:
+        self.store.restore(f"{CHRONOMIG}_base")
+        return float(self.sites[CHRONOMIG].helped("operations", database=self.store.settings()))
 
     def _warm_cell(self, contender: Contender, task: Task) -> Cell:
         head = self.heads[contender.name]

@@ -71,8 +71,20 @@ def operations_table(rows: Sequence[Row], who: Sequence[str]) -> str:
         lambda row, name: row.marginal(fewest[row.size], name),
         able,
     )
+    body += operation_lines(rows, able)
     head = ["milliseconds beyond the SQL", *(NAMES[name] for name in able)]
     return "Cost of an operation\n\n" + table(head, body) if body else ""
+
+
+def operation_lines(rows: Sequence[Row], who: Sequence[str]) -> list[list[str]]:
+    """Return what an operation costs in one process, and for hub how that grows."""
+    measured = [row for row in rows if row.operations > 1 and row.operation_ms(CHRONOMIG) is not None]
+    lines = [
+        [f"{title(row)}, CPU in one process", *(number(row.operation_ms(name), 2) for name in who)]
+        for row in measured
+    ]
+    many = [row for row, _ in pairs_by_size(row for row in measured if row.workload == "hub")]
+    return lines + growth("hub: CPU of each operation", many, Row.operation_ms, who)
 
 
 def growth(

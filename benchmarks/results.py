@@ -22,6 +22,8 @@ class Cell:
     """By the number of the round, because ratios are taken within a round."""
     cpu: list[float] = field(default_factory=list)
     peak_mb: float = 0
+    operation_ms: list[float] = field(default_factory=list)
+    """CPU beyond the SQL for each operation, in one process, without its start."""
     statements: int | None = None
     """How many it sent on the connection that it migrates."""
     note: str = ""
@@ -63,6 +65,11 @@ class Row:
         """Return the seconds beyond the bare SQL over the number of operations: start-up and all."""
         seconds = self.beyond_sql(name)
         return seconds / self.operations if seconds is not None and self.operations else None
+
+    def operation_ms(self, name: str) -> float | None:
+        """Return the median of what each operation cost in one process."""
+        found = self.cell(name).operation_ms
+        return median(found) if found else None
 
     def marginal(self, other: Row, name: str) -> float | None:
         """Return what each further operation costs beyond its SQL, from a row of the same size with fewer of them."""

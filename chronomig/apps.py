@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
 from django.core import checks
 
@@ -12,7 +14,11 @@ class ChronomigConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks."""
-        from chronomig.checks import check_configuration, check_own_migrations, check_timelines
+        checks.register(run_checks, "chronomig")
 
-        for check in (check_configuration, check_timelines, check_own_migrations):
-            checks.register(check, "chronomig")
+
+def run_checks(app_configs: object, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Run all checks; what they need is imported here, so that a web process that runs none has no more to load."""
+    from chronomig.checks import CHECKS
+
+    return [message for check in CHECKS for message in check(app_configs, **kwargs)]

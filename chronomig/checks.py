@@ -66,6 +66,9 @@ def check_own_migrations(app_configs: object, **kwargs: Any) -> list[checks.Chec
     ]
 
 
+CHECKS = (check_configuration, check_timelines, check_own_migrations)
+
+
 def own_migration_modules(project: Project) -> Iterator[tuple[str, str]]:
     """Yield (label, module) of the project's own apps whose migrations package holds what no timeline has."""
     found = {label: MigrationLoader.migrations_module(label)[0] for label in sorted(project.own_apps())}

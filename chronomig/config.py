@@ -11,13 +11,18 @@ import ast
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from annotated_types import Ge, Gt, MinLen, Predicate
 
 from chronomig.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
 class Order(StrEnum):
@@ -35,6 +40,10 @@ class Order(StrEnum):
     """Refuse."""
 
 
+NO_OTHER_KEYS = {"extra": "forbid"}
+"""For pydantic."""
+
+
 class CheckFormat(StrEnum):
     """How ``chronomig check`` prints its findings."""
 
@@ -42,25 +51,27 @@ class CheckFormat(StrEnum):
     GITHUB = "github"
 
 
-class TimeoutConfig(BaseModel):
+@dataclass(frozen=True)
+class TimeoutConfig:
     """How long migrations of one database wait; times are in seconds."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar = NO_OTHER_KEYS
 
-    lock_timeout: float | None = Field(default=None, gt=0)
+    lock_timeout: Annotated[float, Gt(0)] | None = None
     """How long a statement waits for a lock; by default as long as the database says."""
-    statement_timeout: float | None = Field(default=None, gt=0)
+    statement_timeout: Annotated[float, Gt(0)] | None = None
     """How long a statement may take; by default as long as the database says."""
-    lock_retries: int = Field(default=5, ge=0)
+    lock_retries: Annotated[int, Ge(0)] = 5
     """How often what did not get a lock is tried again; only with a lock_timeout."""
-    retry_pause: float = Field(default=1, ge=0)
+    retry_pause: Annotated[float, Ge(0)] = 1
     """How long the first pause before that is; each one is twice as long as the one before it, 30 at most."""
 
 
+@dataclass(frozen=True)
 class DatabaseConfig(TimeoutConfig):
     """What holds for one alias."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar = NO_OTHER_KEYS
 
     protected: bool = False
     """Whether a plan that destroys or undoes anything needs the name of the database, typed or in an option."""
@@ -91,12 +102,13 @@ class Ghosts(StrEnum):
     FAIL = "fail"
 
 
-class SetConfig(BaseModel):
+@dataclass(frozen=True)
+class SetConfig:
     """One migration set: a folder of migrations and the databases that use it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar = NO_OTHER_KEYS
 
-    databases: tuple[str, ...] = Field(min_length=1)
+    databases: Annotated[tuple[str, ...], MinLen(1)]
     """The aliases of DATABASES whose schema this set describes."""
     order: Order = Order.ASK
     """The order policy of this set, see :class:`Order`."""
@@ -108,10 +120,11 @@ class SetConfig(BaseModel):
     """Whether consecutive operations on one table are done together, where that is quicker."""
 
 
-class Config(BaseModel):
+@dataclass(frozen=True)
+class Config:
     """All settings, each with its default."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    __pydantic_config__: ClassVar = NO_OTHER_KEYS
 
     settings: str | None = None
     """Django's settings module (pyproject.toml only)."""
@@ -119,9 +132,9 @@ class Config(BaseModel):
     """Folders, relative to pyproject.toml, that are put on ``sys.path`` (pyproject.toml only)."""
     directory: str = "project_migrations"
     """The directory of all migrations, relative to the project's root."""
-    sets: dict[str, SetConfig] | None = None
+    sets: dict[Annotated[str, Predicate(str.isidentifier)], SetConfig] | None = None
     """The migration sets; by default one per alias, named after it."""
-    databases: dict[str, DatabaseConfig] = Field(default_factory=dict)
+    databases: dict[str, DatabaseConfig] = field(default_factory=dict)
     """What holds for single aliases."""
     unmanaged: tuple[str, ...] = ()
     """Aliases that chronomig leaves alone, such as a read replica or somebody else's database."""
@@ -131,27 +144,19 @@ class Config(BaseModel):
     """Labels of apps that are developed here for others: changes of their models become templates in the apps."""
     ghosts: Ghosts = Ghosts.ASK
     """What migrate does about applied migrations without a file, see :class:`Ghosts`."""
-    database_timeout: float = Field(default=0, ge=0)
+    database_timeout: Annotated[float, Ge(0)] = 0
     """Seconds to wait for another process that migrates the same database; 0 waits without end."""
-    stash_max_rows: int = Field(default=1_000_000, ge=0)
+    stash_max_rows: Annotated[int, Ge(0)] = 1_000_000
     """How many rows of one table or column the stash takes."""
-    stash_max_mb: float = Field(default=1_000, ge=0)
+    stash_max_mb: Annotated[float, Ge(0)] = 1_000
     """How much may lie in the stash of one database, in megabytes."""
-    stash_days: float = Field(default=30, ge=0)
+    stash_days: Annotated[float, Ge(0)] = 30
     """How long rows lie in the stash; a later migrate that moves something drops them. 0 is without end."""
 
     hooks_ask: bool = True
     """Whether git's hooks offer on a terminal to roll back and apply what differs, or only tell."""
     collapse_test_databases: bool = True
     """Whether test runners build their databases with migrations reduced, several at once."""
-
-    @field_validator("sets")
-    @classmethod
-    def names_are_folders(cls, sets: dict[str, SetConfig] | None) -> dict[str, SetConfig] | None:
-        for name in sets or ():
-            if not name.isidentifier():
-                raise ValueError(f"{name!r} is not a name of letters, digits and underscores")
-        return sets
 
 
 PYPROJECT_ONLY = frozenset({"settings", "python_path"})
@@ -234,8 +239,12 @@ def merge(pyproject: Mapping[str, Any], setting: Mapping[str, Any]) -> Config:
 
 def validate(values: Mapping[str, Any]) -> Config:
     """Return the configuration; raise ConfigError that names the key and the nearest one that exists."""
+    if not values:
+        return Config()
+    from pydantic import ValidationError
+
     try:
-        return Config.model_validate(dict(values))
+        return validator().validate_python(dict(values))
     except ValidationError as error:
         raise ConfigError(
             "The configuration of chronomig is not valid.",
@@ -244,14 +253,28 @@ def validate(values: Mapping[str, Any]) -> Config:
         ) from error
 
 
+@cache
+def validator() -> TypeAdapter[Config]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Config)
+
+
 def describe(problem: Mapping[str, Any]) -> str:
     location = [str(part) for part in problem["loc"]]
     key = ".".join(location)
-    if problem["type"] == "extra_forbidden":
+    if problem["type"] == "predicate_failed":
+        return f"'{location[0]}': {location[1]!r} is not a name of letters, digits and underscores."
+    if problem["type"] == "unexpected_keyword_argument":
         inner = DatabaseConfig if location[0] == "databases" else SetConfig
-        known: Iterable[str] = inner.model_fields if len(location) > 1 else Config.model_fields
+        known = keys_of(inner if len(location) > 1 else Config)
         return " ".join(filter(None, [f"'{key}' is not a key.", did_you_mean(location[-1], known)]))
     return f"'{key}': {problem['msg']}."
+
+
+def keys_of(kind: type[Config | SetConfig | TimeoutConfig]) -> list[str]:
+    """Return what can be configured in one table."""
+    return [one.name for one in fields(kind)]
 
 
 def resolve_sets(config: Config, aliases: Iterable[str]) -> dict[str, SetConfig]:

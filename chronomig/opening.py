@@ -100,6 +100,12 @@ def set_up_django(module: str) -> None:
             cause=str(error),
             next_step="Mend the settings.",
         ) from error
+    except SyntaxError as error:
+        raise ConfigError(
+            f"Django cannot be set up with the settings {module!r}.",
+            cause=f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})",
+            next_step="Resolve the conflict that git left in it." if is_conflict(error) else "Mend the file.",
+        ) from error
     except (Exception, SystemExit) as error:  # settings that call exit() may not end this quietly
         last = traceback.extract_tb(error.__traceback__)[-1]
         raise ConfigError(
@@ -107,3 +113,8 @@ def set_up_django(module: str) -> None:
             cause=f"{in_words(error)} ({last.filename}, line {last.lineno})",
             next_step="Check the name of the settings module, or mend what it imports.",
         ) from error
+
+
+def is_conflict(error: SyntaxError) -> bool:
+    """Whether Python stumbled over what a merge or rebase that stopped writes into files."""
+    return (error.text or "").startswith(("<<<<<<<", "=======", ">>>>>>>"))

@@ -37,7 +37,7 @@ from chronomig.planning.record import Applied, Record
 from chronomig.planning.renames import with_renames
 from chronomig.planning.target import Known
 from chronomig.stash import Entries, Limits, can_stash
-from chronomig.state.cache import Snapshots
+from chronomig.state.cache import Content, Snapshots
 from chronomig.timeline import Entry, Timeline, read_timeline
 
 
@@ -91,10 +91,19 @@ class MigrationSet:
         return ((name, there[name].sha256) for name in names)
 
     def states(self, names: Sequence[str], entries: Mapping[str, Entry] | None = None) -> States:
-        """Return the states along *names*, from snapshots as far as there are any."""
+        """Return the states along *names*, from snapshots as far as there are any; who asks again, shares them."""
         there = self.timeline.by_name if entries is None else entries
-        stored = self.snapshots.known(self.contents(names, there)) if self.config.snapshots else {}
-        return States(names, lambda name: self.loader.load(there[name]), stored)
+        contents = tuple(self.contents(names, there))
+        if contents not in self._states:
+            stored = self.snapshots.known(contents) if self.config.snapshots else {}
+            self._states.clear()
+            self._states[contents] = States(names, lambda name: self.loader.look_at(there[name]), stored)
+        return self._states[contents].fork()
+
+    @cached_property
+    def _states(self) -> dict[tuple[Content, ...], States]:
+        """What was asked for last: the losses of a plan, its stash and its run begin with the same states."""
+        return {}
 
     def judge(self, entries: Mapping[str, Entry], apart: frozenset[str] = frozenset()) -> Judge:
         """
@@ -122,7 +131,7 @@ class MigrationSet:
         here = Path.cwd()
         found = [str(entry.path.relative_to(here) if entry.path.is_relative_to(here) else entry.path)]
         with suppress(GitError):
-            if self.trees.in_repository and (change := self.trees.repository.last_change(entry.path)):
+            if self.trees.in_repository and (change := self.trees.repository.last_change(entry.path, entry.commit)):
                 found += [change.author, change.commit[:10]]
         return ", ".join(found)
 

@@ -81,20 +81,21 @@ def existing_branch(git: Repository, name: str) -> Destination:
 
 def refuse_what_git_would(git: Repository, there: Destination) -> None:
     """Raise Refused for what would stop ``git switch``, before anything moves."""
-    reason = ""
+    reason, ways = "", "Commit or stash what is in the way, or finish what was begun, then run the command again."
     if not git.head.commit:
         reason = "There is no commit yet."
     elif what := git.unfinished():
         reason = f"{what.capitalize()} is not finished."
     elif there.branch and (place := git.checked_out_at(there.branch)):
         reason = f"The branch is checked out in another worktree: {place}."
+        ways = f"Work there, or take its commit alone: chronomig switch --detach {there.branch}."
     else:
         reason = git.in_the_way(there.commit)
     if reason:
         raise Refused(
             f"git would not switch to {there.name}; nothing was touched.",
             cause=reason,
-            next_step="Commit or stash what is in the way, or finish what was begun, then run the command again.",
+            next_step=ways,
         )
 
 

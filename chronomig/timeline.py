@@ -57,6 +57,8 @@ class Entry:
     """Reads the bytes when they are asked for, where they do not come from the disk (the tree of a git ref)."""
     blob: str = field(default="", repr=False, compare=False)
     """What git calls the bytes, where that is known before they are read."""
+    commit: str = field(default="", repr=False, compare=False)
+    """In whose tree it was found, where that was not the disk."""
     location: str = field(default="", repr=False, compare=False)
     """*path* as text, where that is at hand: pathlib takes as long to make it as the file takes to be read."""
 
@@ -161,7 +163,10 @@ def read_timeline(directory: Path, set_name: str, *, now: datetime) -> Timeline:
         raise TimelineError(
             f"The directory of the set {set_name!r} is not there: {directory}.",
             cause="Every set has a folder of its own below the migrations directory.",
-            next_step=f"Create it (chronomig init does), or correct 'directory' or 'sets.{set_name}'.",
+            next_step=(
+                "Create it: chronomig init does; chronomig adopt, where apps have migrations of Django's own. "
+                f"Or correct 'directory' or 'sets.{set_name}'."
+            ),
         ) from error
     except OSError as error:
         raise TimelineError(

@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations.base import Operation
 
 from chronomig.code.loading import Labelled
@@ -15,6 +16,21 @@ FIELDS = ("extra", "more", "size", "label", "_order")
 MODELS = ("Fresh", "Other", "Item")
 TABLES = ("one_table", "alpha_item", "beta_fresh")
 INDEXES = ("new_idx", "other_idx", "alpha_item_idx", "alpha_item_uniq")
+
+
+class Declared(migrations.RunPython):
+    """Code that says what it touches: puts into one field what another holds, or its own idea."""
+
+    def __init__(self, label: str, name: str, field: str, source: str) -> None:
+        def fill(apps: Any, editor: BaseDatabaseSchemaEditor) -> None:
+            rows = apps.get_model(label, name)._base_manager.using(editor.connection.alias)
+            rows.update(**{field: models.F(source) if source else 7})
+
+        super().__init__(fill, migrations.RunPython.noop)
+        self.touches = [f"{label}.{name}.{one}" for one in (field, source) if one]
+
+    def describe(self) -> str:
+        return f"Fill {', from '.join(self.touches)}"
 
 
 class Changes:
@@ -32,7 +48,13 @@ class Changes:
         return made if isinstance(made, tuple) else (label, made)
 
     def makers(self) -> list[Any]:
-        fields = [self.add_field] * 3 + [self.remove_field] * 2 + [self.alter_field] * 3 + [self.rename_field] * 2
+        fields = (
+            [self.add_field] * 3
+            + [self.add_generated]
+            + [self.remove_field] * 2
+            + [self.alter_field] * 3
+            + [self.rename_field] * 2
+        )
         models_of = (
             [self.create] * 3 + [self.delete] * 2 + [self.rename] * 2 + [self.table, self.options, self.managers]
         )
@@ -42,6 +64,7 @@ class Changes:
             + models_of
             + options
             + [self.add_index, self.add_constraint, self.drop, self.drop, self.rename_index, self.apart]
+            + [self.alter_constraint, self.fill, self.fill]
         )
 
     def target(self) -> str:
@@ -50,6 +73,13 @@ class Changes:
     def names(self, label: str, name: str) -> list[str]:
         return list(self.state.models[label, name].fields)
 
+    def numbers(self, label: str, name: str) -> list[str]:
+        """Return the names of the fields that hold a number, and are no key."""
+        fields = self.state.models[label, name].fields
+        return [
+            one for one, field in fields.items() if isinstance(field, models.IntegerField) and not field.primary_key
+        ]
+
     def field(self) -> models.Field[Any, Any]:
         column = {"db_column": "shared"} if self.random.random() < 0.15 else {}
         target = self.target()
@@ -57,6 +87,7 @@ class Changes:
             [
                 lambda: models.IntegerField(default=3, **column),
                 lambda: models.BigIntegerField(null=True, **column),
+                lambda: models.IntegerField(db_default=5, **column),
                 lambda: models.CharField(max_length=30, default="x", **column),
                 lambda: models.CharField(max_length=9, null=True, db_index=True, **column),
                 lambda: models.ForeignKey(target, models.CASCADE, null=True, related_name="+", **column),
@@ -69,6 +100,17 @@ class Changes:
 
     def add_field(self, label: str, name: str) -> Operation:
         return migrations.AddField(name, self.random.choice(FIELDS), self.field())
+
+    def add_generated(self, label: str, name: str) -> Operation:
+        from_what = self.random.choice(self.numbers(label, name) or ["id"])
+        made = models.GeneratedField(
+            expression=models.F(from_what) + 1, output_field=models.BigIntegerField(), db_persist=True
+        )
+        return migrations.AddField(name, self.random.choice(FIELDS[:4]), made)
+
+    def fill(self, label: str, name: str) -> Operation:
+        numbers = self.numbers(label, name) or ["id"]
+        return Declared(label, name, self.random.choice(numbers), self.random.choice(["", *numbers]))
 
     def remove_field(self, label: str, name: str) -> Operation:
         names = [one for one in self.names(label, name) if one != "id"]
@@ -100,7 +142,12 @@ class Changes:
         if kind < 0.2:
             return app, migrations.CreateModel(made, [], {"proxy": True}, (f"{label}.{name}",))
         fields = [(one, self.field()) for one in self.random.sample(FIELDS[:4], self.random.randint(0, 2))]
-        if kind < 0.4:
+        if kind < 0.3:
+            both = [(one, models.IntegerField()) for one in FIELDS[:2]]
+            return app, migrations.CreateModel(
+                made, [("pk", models.CompositePrimaryKey(*FIELDS[:2])), *both], options
+            )
+        if kind < 0.45:
             link = models.OneToOneField(
                 f"{label}.{name}",
                 models.CASCADE,
@@ -159,6 +206,15 @@ class Changes:
             return migrations.AddConstraint(name, models.UniqueConstraint(fields=chosen, name=called))
         check = models.Q(**{f"{chosen[0]}__isnull": False}) | models.Q(pk__gte=0)
         return migrations.AddConstraint(name, models.CheckConstraint(condition=check, name=called))
+
+    def alter_constraint(self, label: str, name: str) -> Labelled:
+        found: list[Labelled] = []
+        for (app, model), state in sorted(self.state.models.items()):
+            for one in state.options.get("constraints", ()):
+                new = one.clone()
+                new.violation_error_message = "told"
+                found.append((app, migrations.AlterConstraint(model, one.name, new)))
+        return self.random.choice(found or [(label, self.options(label, name))])
 
     def drop(self, label: str, name: str) -> Labelled:
         found: list[Labelled] = []

@@ -118,6 +118,13 @@ def run(
         nursery = nursery or Nursery(env)
         if nursery.of_python == of_python(env):
             return nursery.run(command, cwd=cwd, env=env, input=input, timeout=timeout)
+    return start(command, cwd=cwd, env=env, input=input, timeout=timeout)
+
+
+def start(
+    command: Sequence[str], *, cwd: Path, env: Mapping[str, str], input: str, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """Run *command* in a new process."""
     return subprocess.run(
         command, cwd=cwd, env=env, input=input, capture_output=True, text=True, encoding="utf-8", timeout=timeout,
         check=False,

@@ -152,9 +152,10 @@ class Project:
         input: str | None = None,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        fork: bool = True,
     ) -> Done:
-        """Run *command* to its end."""
-        done = forking.run(
+        """Run *command* to its end; without *fork* in a Python that has imported nothing yet."""
+        done = (forking.run if fork else forking.start)(
             command,
             cwd=cwd or self.root,
             env=self.environment(env),
@@ -182,10 +183,10 @@ class Project:
 
     # -- looking inside ---------------------------------------------------------------------------------------------
 
-    def python(self, code: str) -> Any:
+    def python(self, code: str, **options: Any) -> Any:
         """Run *code* in the project, in a process of its own, and return what it left in ``result``."""
         text = "import json, django\ndjango.setup()\n" + textwrap.dedent(code) + "\nprint(json.dumps(result))"
-        done = self.run([self.interpreter, "-c", text], env={"DJANGO_SETTINGS_MODULE": "site_settings"})
+        done = self.run([self.interpreter, "-c", text], env={"DJANGO_SETTINGS_MODULE": "site_settings"}, **options)
         assert done.code == 0, done
         return json.loads(done.out.strip().splitlines()[-1])
 

@@ -174,6 +174,7 @@ class MariaServer(Server):
                 f"--socket={self.socket}", f"--pid-file={self.pid_file}", f"--log-error={self.log}",
                 "--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--skip-sync-frm",
                 "--innodb-buffer-pool-size=32M", "--character-set-server=utf8mb4",
+                f"--tmpdir={self.folder}",  # a server that starts deletes the temporary tables that it finds
             ],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip

@@ -270,3 +270,15 @@ def test_adopting_five_times_the_migrations_costs_five_times_as_much_and_fewer_t
     assert many.cpu < 20
     names = [one.name for one in (tmp_path / "1500/project_migrations/default").glob("*.py")]
     assert {name[:4] for name in names} <= {"2019", "2020"}  # the dates of the commits
+
+
+def test_the_cost_of_an_operation_in_one_process_is_shown_with_its_growth() -> None:
+    rows = []
+    for size, cost in ((300, 2.0), (3000, 2.0)):
+        for operations in (36, 4):
+            rows.append(row(size, operations, 5, 1))
+            rows[-1].cells[CHRONOMIG].operation_ms = [cost, cost + 1, cost]
+    told = report(rows)
+    assert "| hub 300: forward (36 operations), CPU in one process  |            – |      2.00 |" in told
+    assert "hub: CPU of each operation, growth" in told
+    assert "~ N^0.00 |" in told.partition("CPU of each operation, growth")[2].splitlines()[0]

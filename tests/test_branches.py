@@ -72,7 +72,9 @@ def test_what_clashes_with_what_the_base_got_since_is_found_with_both_operations
     lines = [line.strip() for line in done.out.splitlines()]
     assert f"clash: project_migrations/default/{B}.py: {B} clashes with {C}." in lines
     assert "both have to do with the field shop.book.title" in lines
-    assert any(line.startswith(f"{C}  shop: Rename field title on book to name") for line in lines)
+    commit = repository.git("rev-parse", "main")[:10]
+    theirs = f"{C}  shop: Rename field title on book to name  (project_migrations/default/{C}.py, A Person, {commit})"
+    assert theirs in lines  # its author is known, though the file is not here
     assert "-> Merge the base into the branch, look at both, then: chronomig restamp" in lines
 
 
@@ -96,6 +98,10 @@ def test_the_merge_that_a_forge_checks_out_is_looked_through(repository: Reposit
     repository.on("work", C, WIDEN)
     repository.git("switch", "-qd", "main")
     repository.git("merge", "-q", "--no-ff", "-m", "merge request", "work")
+    assert repository.findings() == [("clash", C)]
+    repository.git("branch", "request")
+    repository.on("main", D, PAGES)  # meanwhile somebody else's is merged
+    repository.git("switch", "-q", "request")
     assert repository.findings() == [("clash", C)]
 
 
@@ -225,6 +231,16 @@ def test_equal_and_future_stamps_and_broken_files_are_found(repository: Reposito
     assert repository.findings() == [("same-stamp", twin), ("future-stamp", soon), ("unloadable", soon)]
 
 
+def test_what_stands_behind_a_future_stamp_of_the_base_has_to_have_one(repository: Repository) -> None:
+    base, ours = (f"{datetime.now(UTC) + timedelta(hours=hours):%Y%m%d%H%M%S}_ahead" for hours in (3, 4))
+    repository.on("main", base, PAGES)
+    repository.on("work", ours, "")
+    assert repository.findings() == [("future-stamp", ours)]
+    repository.project.ok("restamp", ours, "--base", "main")
+    assert repository.project.files()[-1][:14] > base[:14]
+    assert repository.findings() == []
+
+
 def test_models_that_differ_from_the_files_are_found_without_a_base_too(repository: Repository) -> None:
     done = repository.project.ok("check")
     assert "0 findings, against no base (name one with --base)" in done.out
@@ -242,6 +258,17 @@ def test_github_gets_annotations(repository: Repository) -> None:
     (line,) = [line for line in done.out.splitlines() if "title=chronomig clash" in line]
     assert line.startswith(f"::error file=project_migrations/default/{B}.py,title=chronomig clash::{B} clashes with")
     assert "%0Aboth have to do with the field shop.book.title%0A" in line
+
+
+def test_annotations_stand_at_files_of_the_repository_wherever_the_project_lies_in_it(
+    sqlite_project: Project,
+) -> None:
+    git = Git.init(sqlite_project.root.parent)
+    sqlite_project.migration(A, BOOK)
+    git.commit()
+    sqlite_project.migration(B, "", head="x = (")
+    done = sqlite_project.chronomig("check", "--base", "main", "--format", "github")
+    assert done.out.startswith(f"::error file=site/project_migrations/default/{B}.py,title=chronomig unloadable::")
 
 
 def test_the_policy_fail_lets_nothing_older_in(repository: Repository) -> None:

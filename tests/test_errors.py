@@ -187,7 +187,7 @@ def test_a_vendor_without_a_lock_is_refused(sqlite_project: Project) -> None:
         """
         from django.db import connection
         from chronomig.errors import LockError
-        from chronomig.running.lock import lock_for
+        from chronomig.lock import lock_for
         connection.vendor = "oracle"
         try:
             lock_for(connection)
@@ -204,7 +204,7 @@ def test_a_lock_that_the_server_refuses_is_an_error(project: Project) -> None:
         """
         from django.db import connection
         from chronomig.errors import LockError
-        from chronomig.running.lock import MySQLLock
+        from chronomig.lock import MySQLLock
 
         class Nameless(MySQLLock):
             name = None

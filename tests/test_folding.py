@@ -124,3 +124,36 @@ def test_an_overridden_apply_runs_in_place_of_ours_both_ways(project: Project) -
     assert project.tables() == ["extra", "shop_item"]
     project.ok("migrate", "--to", "zero", "--yes")
     assert project.tables() == []
+
+
+FORKS = """
+from chronomig.code.folding import Path
+
+applied = []
+def apply(state, change):
+    applied.append(change)
+    return state + change
+"""
+
+
+def test_paths_along_the_same_changes_apply_each_once_until_one_of_them_is_changed(sqlite_project: Project) -> None:
+    code = FORKS + (
+        "path = Path('', 'abcdef', apply)\n"
+        "down, again = path.fork(), path.fork()\n"
+        "down.remove(4)\n"
+        "result = [down.at(5), again.at(6), path.at(6), path.fork().at(5), ''.join(applied)]"
+    )
+    assert sqlite_project.python(code) == ["abcdf", "abcdef", "abcdef", "abcde", "abcdfef"]
+
+
+def test_a_migration_of_which_only_the_state_was_wanted_is_not_kept(sqlite_project: Project) -> None:
+    sqlite_project.migration("20260101000000_a", "")
+    code = (
+        "from chronomig.opening import open_project\n"
+        "(one,) = open_project().sets.values()\n"
+        "(entry,) = one.timeline\n"
+        "one.states([entry.name]).current\n"
+        "seen = one.loader.look_at(entry)\n"
+        "result = [seen is one.loader.look_at(entry), one.load(entry.name) is one.loader.look_at(entry)]"
+    )
+    assert sqlite_project.python(code) == [False, True]

@@ -34,7 +34,7 @@ def test_classes_are_let_go_of_during_a_run_and_python_collects_as_before_afterw
             f'("shop", migrations.AddField("M0", "a{number}", models.IntegerField(null=True))),'
             '("shop", migrations.RunPython(lambda apps, editor: apps.get_models())),',
         )
-    moved, most, as_before = project.python(RUN)
+    moved, most, as_before = project.python(RUN, fork=False)
     assert moved == 1 + MIGRATIONS
     assert most < 500  # Python's own thresholds leave 700
     assert as_before

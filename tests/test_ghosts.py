@@ -38,7 +38,10 @@ def haunted_sqlite(sqlite_project: Project) -> Project:
 
 def test_without_a_terminal_nothing_is_rolled_back_that_was_not_asked_for(haunted_sqlite: Project) -> None:
     done = haunted_sqlite.ok("migrate")
-    told = "2 migrations are applied, but not in the tree. --ghosts rollback undoes, --ghosts keep does not tell."
+    told = (
+        "2 migrations are applied, but not in the tree: chronomig migrate --ghosts rollback undoes them, "
+        "--ghosts keep leaves this line out."
+    )
     assert told in done.err
     assert f"stays     {B}" in done.out
     assert columns(haunted_sqlite) == ["id", "notes", "size"]

@@ -78,6 +78,21 @@ def test_a_shallow_clone_says_that_it_is_one(git: Git, tmp_path: Path) -> None:
     with pytest.raises(GitError) as caught:
         repository.resolve("HEAD~1")
     assert caught.value.cause == "This clone is shallow; git fetch --unshallow brings what is older."
+    with pytest.raises(GitError) as caught:
+        repository.resolve("topic/x")
+    told = "git fetch --unshallow brings what is older. git fetch origin topic/x:topic/x brings a branch."
+    assert caught.value.cause == f"This clone is shallow; {told}"
+
+
+def test_a_time_before_the_reflog_is_no_answer(git: Git) -> None:
+    repository = open_repository(git.root)
+    with pytest.raises(GitError) as caught:
+        repository.resolve("main@{2001-01-01}")
+    assert caught.value.fact == "git cannot tell what 'main@{2001-01-01}' was."
+    assert caught.value.cause.startswith("Log for 'main' only goes back to ")
+    with pytest.raises(GitError) as caught:
+        repository.resolve("main@{500}")
+    assert caught.value.cause.startswith("Log for 'main' only has ")
 
 
 def test_a_commit_whose_tree_is_missing_is_an_error(git: Git) -> None:

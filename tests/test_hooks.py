@@ -62,9 +62,10 @@ def test_files_new_branches_and_switches_without_migrations_are_left_alone(sqlit
     git("reset", "-q", "--hard")
     sqlite_project.write("shop/text.txt", "")
     git.commit()
-    began = time.monotonic()
+    before = os.times()
     assert told(git, "switch", "-q", "main") == ""
-    assert time.monotonic() - began < 0.4, "no Python is started"
+    spent = sum(os.times()[2:4]) - sum(before[2:4])  # of git and the hook alone, whatever else runs on the machine
+    assert spent < 0.4, "no Python is started"
     assert told(git, "worktree", "add", "-q", str(sqlite_project.root.parent / "linked"), "colour") == ""
 
 

@@ -8,6 +8,7 @@ from django.db import migrations, models
 from chronomig.effects import Names
 from chronomig.state import ProjectState
 from tests.conftest import sqlite_settings
+from tests.databases import TestDatabase
 from tests.inprocess import set_up_django
 from tests.projects import Project
 from tests.test_terminal import on_a_terminal
@@ -71,9 +72,9 @@ def test_the_plan_of_an_empty_database_loads_no_file(sqlite_project: Project) ->
     assert sqlite_project.ok("plan", "--json").json["databases"][0]["losses"] == []
 
 
-def test_what_the_stash_takes_is_not_lost(sqlite_project: Project) -> None:
-    with_rows(sqlite_project)
-    assert "stashed   shop_item: 2 rows" in sqlite_project.ok("migrate", "--to", "zero").out
+def test_what_the_stash_takes_is_not_lost(project: Project) -> None:
+    with_rows(project)
+    assert "stashed   shop_item: 2 rows" in project.ok("migrate", "--to", "zero").out
 
 
 def test_where_there_are_no_rows_nobody_is_asked(project: Project) -> None:
@@ -104,73 +105,111 @@ def test_on_the_way_up_too_under_the_names_that_things_have_now(project: Project
     ]
 
 
-def test_a_protected_database_wants_its_name_and_no_general_yes(sqlite_project: Project) -> None:
-    with_rows(sqlite_project, 0)
-    sqlite_project.configure(extra="CHRONOMIG = {'databases': {'default': {'protected': True}}}")
-    for arguments in ([], ["--allow-data-loss"], ["--allow-data-loss-in", "other"]):
-        done = sqlite_project.chronomig("migrate", "--to", A, *arguments, input="default\n")
+def test_a_protected_database_wants_its_name_and_no_general_yes(project: Project) -> None:
+    with_rows(project, 0)
+    project.configure(extra="CHRONOMIG = {'databases': {'default': {'protected': True}}}")
+    other = project.chronomig("migrate", "--to", A, "--allow-data-loss-in", "defult")
+    assert (other.code, "There is no database 'defult'." in other.err) == (2, True)
+    for arguments in ([], ["--allow-data-loss"], ["--yes"]):
+        done = project.chronomig("migrate", "--to", A, *arguments, input="default\n")
         assert done.code == 4
-        assert "default, a protected database (1 migration undone):" in done.err
+        assert "Error: Migrations would be undone in a protected database; nothing was run." in done.err
+        assert "default, a protected database (1 migration undone)\n" in done.err
         assert "-> Add --allow-data-loss-in default to run it." in done.err
-    code, shown = on_a_terminal(sqlite_project, "migrate", "--to", A, "--allow-data-loss", typed="y\n")
+    code, shown = on_a_terminal(project, "migrate", "--to", A, "--allow-data-loss", typed="y\n")
     assert code == 4
     assert "Type the name of the protected database 'default' to run it:" in shown
-    code, _ = on_a_terminal(sqlite_project, "migrate", "--to", A, typed="default\n")
-    assert (code, sqlite_project.applied()) == (0, [A])
-    sqlite_project.ok("migrate", "--to", "zero", "--allow-data-loss-in", "default")
+    code, _ = on_a_terminal(project, "migrate", "--to", A, typed="default\n")
+    assert (code, project.applied()) == (0, [A])
+    project.ok("migrate", "--to", "zero", "--allow-data-loss-in", "default")
 
 
-def test_a_protected_database_goes_up_without_a_question_when_nothing_is_destroyed(sqlite_project: Project) -> None:
-    sqlite_project.configure(extra="CHRONOMIG = {'databases': {'default': {'protected': True}}}")
-    with_rows(sqlite_project, 0)
-    assert sqlite_project.applied() == [A, B]
+def test_a_protected_database_refuses_what_a_script_types_ahead(project: Project) -> None:
+    with_rows(project, 1)
+    project.configure(extra="CHRONOMIG = {'databases': {'default': {'protected': True}}}")
+    project.migration(C, '("shop", migrations.RemoveField("item", "notes")),')
+    for arguments in ([], ["--yes"], ["--no-input", "--allow-data-loss"]):
+        for typed in ("yes\n" * 50, "default\n" * 50):
+            assert project.chronomig("migrate", *arguments, input=typed).code == 4
+    assert project.manage("migrate", "--allow-data-loss", input="yes\n" * 50).code == 4
+    code, _ = on_a_terminal(project, "migrate", typed="yes\n")
+    assert (code, project.applied()) == (4, [A, B])
+    assert project.rows("SELECT notes FROM shop_item") == [["q"]]
+    project.ok("migrate", "--allow-data-loss-in", "default")
 
 
-def test_an_unprotected_database_beside_a_protected_one_has_its_own_answer(sqlite_project: Project) -> None:
-    sqlite_project.databases["other"] = sqlite_settings(sqlite_project.root.parent, "other")
-    sqlite_project.configure(
+def test_a_protected_database_goes_up_without_a_question_when_nothing_is_destroyed(project: Project) -> None:
+    project.configure(extra="CHRONOMIG = {'databases': {'default': {'protected': True}}}")
+    with_rows(project, 0)
+    assert project.applied() == [A, B]
+
+
+def test_an_unprotected_database_beside_a_protected_one_has_its_own_answer(
+    project: Project, database: TestDatabase
+) -> None:
+    project.databases["other"] = database.settings("_other")
+    project.configure(
         extra="CHRONOMIG = {'sets': {'default': {'databases': ['default', 'other']}}, "
         "'databases': {'default': {'protected': True}}}"
     )
-    with_rows(sqlite_project, 1)
-    sqlite_project.rows("INSERT INTO shop_item (n, t, notes) VALUES (1, 'x', 'q')", "other")
-    done = sqlite_project.chronomig("migrate", "--to", "zero", "--no-stash")
+    with_rows(project, 1)
+    project.rows("INSERT INTO shop_item (n, t, notes) VALUES (1, 'x', 'q')", "other")
+    done = project.chronomig("migrate", "--to", "zero", "--no-stash")
     assert "-> Add --allow-data-loss --allow-data-loss-in default to run it." in done.err
-    sqlite_project.ok("migrate", "--to", "zero", "--no-stash", "--yes", "--allow-data-loss-in", "default")
+    project.ok("migrate", "--to", "zero", "--no-stash", "--yes", "--allow-data-loss-in", "default")
 
 
-def test_the_front_door_of_django_guards_data_as_well(sqlite_project: Project) -> None:
-    with_rows(sqlite_project)
-    sqlite_project.migration(C, '("shop", migrations.RemoveField("item", "notes")),')
-    done = sqlite_project.manage("migrate", "--no-input")
+def test_what_cannot_be_undone_is_named_at_once_whichever_database_it_is_in_the_way_of(
+    sqlite_project: Project,
+) -> None:
+    sqlite_project.databases["other"] = sqlite_settings(sqlite_project.root.parent, "other")
+    sqlite_project.configure(extra="CHRONOMIG = {'sets': {'default': {'databases': ['default', 'other']}}}")
+    sqlite_project.migration(A, CREATE)
+    sqlite_project.migration(B, '("shop", migrations.RunSQL("SELECT 1")),')
+    sqlite_project.migration(C, '("shop", migrations.RunPython(lambda apps, editor: None)),')
+    sqlite_project.ok("migrate", "--database", "default", "--to", B)
+    sqlite_project.ok("migrate", "--database", "other")
+    refused = sqlite_project.chronomig("migrate", "--to", "zero", "--yes")
+    assert (refused.code, [line.strip() for line in refused.err.splitlines()]) == (4, [
+        "Error: 2 migrations cannot be undone; nothing was run.",
+        f"{C}: Raw Python operation",
+        f"{B}: Raw SQL operation",
+        "-> Give the operation a reverse (reverse_code, reverse_sql), or choose a target after it.",
+    ])  # fmt: skip
+
+
+def test_the_front_door_of_django_guards_data_as_well(project: Project) -> None:
+    with_rows(project)
+    project.migration(C, '("shop", migrations.RemoveField("item", "notes")),')
+    done = project.manage("migrate", "--no-input")
     assert done.code == 4
     assert "Data would be lost; nothing was run." in done.err
-    assert sqlite_project.manage("migrate", "--allow-data-loss").code == 0
+    assert project.manage("migrate", "--allow-data-loss").code == 0
 
 
-def test_what_is_recorded_only_destroys_nothing(sqlite_project: Project) -> None:
-    with_rows(sqlite_project)
-    sqlite_project.ok("migrate", "--to", "zero", "--fake")
-    assert "shop_item" in sqlite_project.tables()
+def test_what_is_recorded_only_destroys_nothing(project: Project) -> None:
+    with_rows(project)
+    project.ok("migrate", "--to", "zero", "--fake")
+    assert "shop_item" in project.tables()
 
 
-def test_counting_ends_when_its_time_is_up(sqlite_project: Project) -> None:
-    with_rows(sqlite_project, 1)
-    sqlite_project.rows(
-        "INSERT INTO shop_item (n, t, notes) "
-        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 300000) SELECT x, 'x', 'q' FROM c"
-    )
-    counted = sqlite_project.python(
+def test_counting_ends_when_its_time_is_up(project: Project) -> None:
+    with_rows(project, 1)
+    counted = project.python(
         """
         from django.db import connection
+        from chronomig.effects import Loss
         from chronomig.running import losses
+        with connection.cursor() as cursor:
+            for _ in range(19):
+                cursor.execute("INSERT INTO shop_item (n, t, notes) SELECT n, t, notes FROM shop_item")
+        whole = losses.RowCounter(connection).count(Loss("column notes", "shop_item", "notes"))
         losses.COUNT_SECONDS = 0.0
-        counter = losses.RowCounter(connection)
-        table = losses.Loss("table shop_item", "shop_item", "notes")
-        result = [counter.count(table), str(losses.CountedLoss("m", "up", "table t", None))]
+        bounded = losses.RowCounter(connection).count(Loss("column notes", "shop_item", "notes"))
+        result = [whole, bounded, str(losses.CountedLoss("m", "up", "table t", bounded))]
         """
     )
-    assert counted == [None, "m (up): table t, more rows than could be counted"]
+    assert counted == [2**19, None, "m (up): table t, more rows than could be counted"]
 
 
 # -- names ----------------------------------------------------------------------------------------------------------

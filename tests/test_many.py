@@ -243,7 +243,7 @@ def take_away_the_lock(database: TestDatabase) -> None:
                 " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
             )
             return
-        from chronomig.running.lock import MySQLLock
+        from chronomig.lock import MySQLLock
 
         cursor.execute("SELECT IS_USED_LOCK(%s)", [MySQLLock(connection).name])
         cursor.execute(f"KILL CONNECTION {int(cursor.fetchone()[0])}")

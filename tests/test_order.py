@@ -13,7 +13,7 @@ from chronomig.code.folding import States
 from chronomig.code.loading import Loaded
 from chronomig.config import Order
 from chronomig.effects.order import OrderJudge
-from chronomig.planning.plan import OutOfOrderRefused, Plan, plan
+from chronomig.planning.plan import Clash, OutOfOrderRefused, Plan, explain, plan
 from chronomig.planning.record import Applied, Direction, Record
 from tests.gitting import Git
 from tests.projects import Project
@@ -101,6 +101,11 @@ def test_only_what_stands_in_the_way_is_named() -> None:
     with pytest.raises(OutOfOrderRefused) as caught:
         planned(files, [A, C, D])
     assert [(clash.name, clash.over) for clash in caught.value.clashes] == [(B, (D,))]
+    both = Clash(B, Direction.UP, (C, D)), Clash(B, Direction.DOWN, (C, D))
+    assert [explain(one) for one in both] == [
+        f"{B} is pending, but older than {C} and 1 more, which are applied",
+        f"{B} would go down, but {C} and 1 more were applied after it and stay",
+    ]
 
 
 def test_code_is_refused_unless_it_says_what_it_touches() -> None:
@@ -209,13 +214,87 @@ def test_rewinding_ends_where_the_files_end(project: Project) -> None:
     assert {column[0] for column in project.schema()["shop_book"]["columns"]} == {"id", "name", "pages"}
 
 
-def test_on_a_terminal_the_ways_out_are_asked_for(sqlite_project: Project) -> None:
-    branches_met(sqlite_project)
-    code, shown = on_a_terminal(sqlite_project, "migrate", typed="\n")
-    assert code == 4
+ADD_IN_FILE = '("shop", migrations.AddField("book", "pages", models.IntegerField(default=0))),'
+CODE_IN_FILE = '("shop", migrations.RunPython(migrations.RunPython.noop, lambda apps, editor: None)),'
+"""It may do anything to the data, and does nothing."""
+
+
+def met(project: Project, last: str) -> Project:
+    """Another branch is applied, with *last* at its end; one of ours comes in below it."""
+    project.migration(A, """
+        ("shop", migrations.CreateModel("Book", [
+            ("id", models.BigAutoField(primary_key=True)), ("title", models.CharField(max_length=9))])),
+    """)  # fmt: skip
+    project.migration(C, last)
+    project.ok("migrate")
+    project.migration(B, '("shop", migrations.AlterField("book", "title", models.CharField(max_length=20))),')
+    return project
+
+
+def moved(project: Project) -> list[str]:
+    """Return what the history says of the last run, in the order in which it happened."""
+    (one,) = project.ok("history", "--json").json["databases"]
+    done = [
+        f"{event['event']} {event['name'][15:]}"
+        for event in one["events"]
+        if event["event"] in ("applied", "reverted")
+    ]
+    return done[2:]
+
+
+@pytest.mark.parametrize(
+    ("order", "where_they_clash", "where_they_commute"),
+    [
+        ("ask", None, ["applied b"]),
+        ("commuting", None, ["applied b"]),
+        ("apply", ["applied b"], ["applied b"]),
+        ("rewind", ["reverted c", "applied b", "applied c"], ["reverted c", "applied b", "applied c"]),
+        ("fail", None, None),
+    ],
+)
+def test_each_policy_on_the_command_line_does_what_it_says(
+    project: Project, order: str, where_they_clash: list[str] | None, where_they_commute: list[str] | None
+) -> None:
+    for last, expected in ((CODE_IN_FILE, where_they_clash), (ADD_IN_FILE, where_they_commute)):
+        met(project, last)
+        done = project.chronomig("migrate", "--order", order, "--yes")
+        assert done.code == (4 if expected is None else 0), done
+        assert moved(project) == (expected or [])
+        if expected is None:
+            assert f"{B} is pending, but older than {C}, which is applied" in done.err
+        start_over(project)
+
+
+def start_over(project: Project) -> None:
+    """Bring the database back to where it was, and its history with it."""
+    project.ok("migrate", "--to", "zero", "--order", "apply", "--yes")
+    project.rows("DELETE FROM chronomig_history")
+    (project.root / f"project_migrations/default/{B}.py").unlink()
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "expected"),
+    [
+        ("\n", 4, []),
+        ("yes\n", 4, []),
+        ("a\n", 0, ["applied b"]),
+        ("rewind\n", 0, ["reverted c", "applied b", "applied c"]),
+    ],
+)
+def test_on_a_terminal_the_ways_out_are_asked_for(
+    project: Project, typed: str, code: int, expected: list[str]
+) -> None:
+    met(project, CODE_IN_FILE)
+    ended, shown = on_a_terminal(project, "migrate", typed=typed)
     assert "[a]pply where it stands, [r]ewind and run all in order, or stop?" in shown
-    assert B not in sqlite_project.applied()
-    code, shown = on_a_terminal(sqlite_project, "plan")
+    assert f"{C}  shop: Raw Python operation" in shown
+    assert (ended, moved(project)) == (code, expected), shown
+
+
+@pytest.mark.parametrize("arguments", [["plan"], ["migrate", "--no-input"], ["migrate", "--order", "commuting"]])
+def test_nobody_is_asked_who_only_looks_or_said_what_shall_be(sqlite_project: Project, arguments: list[str]) -> None:
+    met(sqlite_project, CODE_IN_FILE)
+    code, shown = on_a_terminal(sqlite_project, *arguments)
     assert (code, "stop?" in shown) == (4, False)
 
 

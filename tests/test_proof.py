@@ -67,6 +67,32 @@ def test_each_migration_gets_its_verdict_and_what_it_loses_is_named(project: Pro
     assert project.tables() == []
 
 
+def test_a_narrower_type_is_lossy_though_the_rows_that_are_made_up_fit(project: Project) -> None:
+    project.migration(A, ITEM)
+    project.migration(B, '("shop", migrations.AlterField("item", "t", models.CharField(max_length=10, null=True))),')
+    project.migration(C, '("shop", migrations.AlterField("item", "t", models.CharField(max_length=30, null=True))),')
+    assert project.chronomig("prove", B, C).out.splitlines() == [
+        f"lossy           {B}",
+        "    column t of shop_item, from CharField(20) to CharField(10): what does not fit",
+        f"proven          {C}",
+    ]
+
+
+def test_a_key_of_several_fields_and_a_computed_field_are_proven(project: Project) -> None:
+    project.migration(A, """
+        ("shop", migrations.CreateModel("Line", [
+            ("pk", models.CompositePrimaryKey("order", "number")),
+            ("order", models.IntegerField()), ("number", models.IntegerField()), ("n", models.IntegerField(db_default=3)),
+        ])),
+    """)  # fmt: skip
+    project.migration(B, """
+        ("shop", migrations.AddField("line", "double", models.GeneratedField(
+            expression=models.F("n") * 2, output_field=models.IntegerField(), db_persist=True))),
+    """)  # fmt: skip
+    project.migration(C, '("shop", migrations.RemoveField("line", "double")),')
+    assert project.ok("prove", A, B, C).out.split() == ["proven", A, "proven", B, "proven", C]
+
+
 def test_what_code_leaves_behind_is_a_loss_and_what_cannot_run_twice_is_broken(sqlite_project: Project) -> None:
     done = with_files(sqlite_project).chronomig("prove", E, "--json")
     (proof,) = done.json["databases"][0]["proofs"]

@@ -89,25 +89,25 @@ def test_the_core_needs_no_django(module: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def modules_after(project: Project, command: str) -> set[str]:
-    """Run a command in a Python that has imported nothing before, which no fork is."""
-    code = (
-        "import sys\n"
-        f"sys.argv = ['chronomig', {command!r}]\n"
-        "from chronomig.cli.app import app\nfrom chronomig.cli.handling import handle_errors\n"
-        "assert handle_errors(app) == 0\n"
-        "print(' '.join(sys.modules))"
+def modules_after(project: Project, code: str) -> set[str]:
+    """Run *code* in a Python that has imported nothing before, which no fork is."""
+    done = project.run(
+        [sys.executable, "-c", f"import sys\n{code}\nprint(' '.join(sys.modules))"],
+        env={"DJANGO_SETTINGS_MODULE": "site_settings"},
+        fork=False,
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=project.root, env=project.environment(), capture_output=True, text=True, check=False
-    )  # fmt: skip
-    assert done.returncode == 0, done
-    return set(done.stdout.splitlines()[-1].split())
+    assert done.code == 0, done
+    return set(done.out.splitlines()[-1].split())
 
 
 def test_status_imports_neither_git_nor_rich_nor_a_template_engine(sqlite_project: Project) -> None:
     sqlite_project.migration("20260101000000_a", "")
-    loaded = modules_after(sqlite_project, "status")
+    code = (
+        "sys.argv = ['chronomig', 'status']\n"
+        "from chronomig.cli.app import app\nfrom chronomig.cli.handling import handle_errors\n"
+        "assert handle_errors(app) == 0"
+    )
+    loaded = modules_after(sqlite_project, code)
     assert not loaded & {
         "git",
         "rich",
@@ -116,6 +116,17 @@ def test_status_imports_neither_git_nor_rich_nor_a_template_engine(sqlite_projec
         "chronomig.authoring.vendor",
         "chronomig.authoring.detect",
         "chronomig.authoring.writer",
+    }
+
+
+def test_setting_django_up_imports_neither_the_checks_nor_what_validates_a_configuration(
+    sqlite_project: Project,
+) -> None:
+    sqlite_project.configure(base=["chronomig"])
+    loaded = modules_after(sqlite_project, "import django\ndjango.setup()")
+    assert {one for one in loaded if one.startswith(("pydantic", "chronomig."))} == {
+        "chronomig.migration",
+        "chronomig.apps",
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from copy import copy
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,18 @@ def test_a_state_comes_back_as_it_was() -> None:
     assert list(dict(again.models["shop", "item"].managers)) == ["prices", "objects"]
 
 
+def test_the_fields_of_a_model_are_made_when_somebody_reads_them() -> None:
+    again = load_state(dump_state(rich_state()))
+    after = again.after("auth", migrations.AddField("User", "name", models.TextField(default="")))
+    assert list(after.models["auth", "user"].fields) == ["id", "name"]
+    assert after.is_referred_to(("shop", "item"))
+    assert after.apps.app_configs.keys() == {"auth", "shop"}
+    item = vars(after.models["shop", "item"])
+    assert "fields" not in item
+    assert list(copy(after.models["shop", "item"]).fields) == list(rich_state().models["shop", "item"].fields)
+    assert "fields" in item
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -103,6 +116,11 @@ def test_a_state_comes_back_as_it_was() -> None:
             lambda head, body: ({**head, "modules": {"tests.test_snapshots": "0"}}, body),
             "the module tests.test_snapshots changed",
         ),
+        (
+            lambda head, body: ({**head, "makers": ["os.system"]}, body),
+            "os.system makes nothing that can be deconstr",
+        ),
+        (lambda head, body: ({**head, "names": ["os:gone"]}, body), "has no attribute 'gone'"),
         (lambda head, body: (head, body.replace("shop", "shep")), "it is damaged"),
     ],
 )

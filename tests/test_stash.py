@@ -791,6 +791,10 @@ def test_whenever_a_run_is_killed_in_the_stash_every_row_comes_back(shop: Shop) 
         killed |= killed_at(shop, shop.up, place)
         if len(go_on(shop)) == 1:
             shop.up()
+        if (
+            shop.connection.vendor == "mysql"
+        ):  # columns that it dropped at once stay in its rows until they are too long
+            shop.sql("ALTER TABLE shop_item FORCE")
         assert shop.rows() == before, place
         assert shop.entries.all() == []
         place += 1

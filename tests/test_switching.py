@@ -94,7 +94,9 @@ def test_what_git_would_refuse_is_refused_before_the_database_is_touched(
     assert told in refused(sqlite_project, "colour")
     (sqlite_project.root / f"project_migrations/default/{C}.py").unlink()
     git("worktree", "add", "-q", str(tmp_path / "linked"), "colour")
-    assert "checked out in another worktree" in refused(sqlite_project, "colour")
+    elsewhere = refused(sqlite_project, "colour")
+    assert "checked out in another worktree" in elsewhere
+    assert "-> Work there, or take its commit alone: chronomig switch --detach colour." in elsewhere
     git("worktree", "remove", str(tmp_path / "linked"))
     git("switch", "-qc", "other", "HEAD~1")
     sqlite_project.write("shop/text.txt", "another")

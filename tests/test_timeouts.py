@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import Error as DatabaseFault
 from django.db import migrations, models
 
-from chronomig.config import Config, TimeoutConfig, resolve_sets
+from chronomig.config import TimeoutConfig, resolve_sets, validate
 from chronomig.errors import ConfigError
 from chronomig.planning.plan import Step
 from chronomig.planning.record import Direction, HalfDone
@@ -152,9 +153,7 @@ def test_it_is_tried_a_bounded_number_of_times_and_what_held_before_holds_again(
     before, listener = bench.settings(), Listener()
     with bench.held() as let_go:
         with pytest.raises(Failed, match=r"1_more was not applied\.") as failed:
-            bench.migrate(
-                "1_more", add("held"), timeouts=FAST.model_copy(update={"lock_retries": 1}), listener=listener
-            )
+            bench.migrate("1_more", add("held"), timeouts=replace(FAST, lock_retries=1), listener=listener)
         let_go()
         assert "lock" in (failed.value.cause or "").lower()
         assert [(number, total) for _, number, total in listener.tries] == [(2, 2)]
@@ -313,7 +312,7 @@ def test_timeouts_are_set_back_even_when_the_session_is_gone(postgres: Bench) ->
 
 
 def test_timeouts_are_configured_for_an_alias_that_is_there() -> None:
-    config = Config.model_validate({"databases": {"defalt": {"lock_timeout": 2}}})
+    config = validate({"databases": {"defalt": {"lock_timeout": 2}}})
     with pytest.raises(ConfigError, match="There is no database 'defalt' in DATABASES") as error:
         resolve_sets(config, ["default"])
     assert error.value.next_step == "Did you mean 'default'?"

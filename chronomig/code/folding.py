@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
 from math import isqrt
 from typing import Generic, TypeVar
 
@@ -14,6 +16,7 @@ from chronomig.errors import ChronomigError, LoadError, in_words
 from chronomig.state import ProjectState
 
 Change = TypeVar("Change")
+Value = TypeVar("Value")
 
 Stored = Callable[[], ProjectState | None]
 """Loads a state that is kept elsewhere; None when it is of no use after all."""
@@ -21,6 +24,26 @@ Stored = Callable[[], ProjectState | None]
 WAY_BACK = 8
 """How many changes may be taken back before an earlier state than the checkpoint is needed."""
 SHORTEST_STRETCH = 32
+
+
+@dataclass
+class Known:
+    """What is known of the states along a path."""
+
+    kept: dict[int, ProjectState]
+    """{after how many changes: state}"""
+    stored: dict[int, Stored]
+    near: dict[int, ProjectState] = field(default_factory=dict)
+    """The same, of the stretch that was asked for last."""
+    applied: int = 0
+
+    def up_to(self, count: int) -> Known:
+        """Return what holds whatever comes after the first *count* changes."""
+        return Known(until(self.kept, count), until(self.stored, count), until(self.near, count), self.applied)
+
+
+def until(found: Mapping[int, Value], count: int) -> dict[int, Value]:
+    return {place: one for place, one in found.items() if place <= count}
 
 
 class Path(Generic[Change]):
@@ -39,70 +62,86 @@ class Path(Generic[Change]):
         stored: Mapping[int, Stored] | None = None,
     ) -> None:
         self.changes = list(changes)
-        self.applied = 0
-        """How many changes had to be applied so far."""
         self._apply = apply
         self._stretch = max(SHORTEST_STRETCH, isqrt(len(changes)))
-        self._stored = dict(stored or {})
-        self._kept = {0: base}
-        """{after how many changes: state}"""
-        self._near: dict[int, ProjectState] = {}
+        self._known = Known({0: base}, dict(stored or {}))
+        self._shared = False
+        """Whether what is known is known to another path as well."""
+
+    @property
+    def applied(self) -> int:
+        """How many changes had to be applied so far."""
+        return self._known.applied
 
     def at(self, count: int) -> ProjectState:
         """Return the state after the first *count* changes."""
-        if count in self._near:
-            return self._near[count]
+        known = self._known
+        if count in known.near:
+            return known.near[count]
         begin, state = self._nearest(count)
-        self._near = {place: one for place, one in self._near.items() if place > count - self._stretch} | {
+        known.near = {place: one for place, one in known.near.items() if place > count - self._stretch} | {
             begin: state
         }
         for place in range(begin, count):
             state = self._apply(state, self.changes[place])
-            self.applied += 1
+            known.applied += 1
             if (place + 1) % self._stretch == 0:
-                self._kept[place + 1] = state
+                known.kept[place + 1] = state
             if place + 1 > count - self._stretch:
-                self._near[place + 1] = state
+                known.near[place + 1] = state
         return state
 
     def _nearest(self, count: int) -> tuple[int, ProjectState]:
         """Return the last state at or before *count* that is there; what is stored may turn out to be of no use."""
-        near = max(place for place in (*self._kept, *self._near) if place <= count)
-        for place in sorted((place for place in self._stored if near < place <= count), reverse=True):
-            state = self._stored.pop(place)()
+        known = self._known
+        near = max(place for place in (*known.kept, *known.near) if place <= count)
+        for place in sorted((place for place in known.stored if near < place <= count), reverse=True):
+            state = known.stored.pop(place)()
             if state is not None:
-                self._kept[place] = state
+                known.kept[place] = state
                 return place, state
-        return near, self._near.get(near) or self._kept[near]
+        return near, known.near.get(near) or known.kept[near]
+
+    def fork(self) -> Path[Change]:
+        """Return another path along the same changes: what one of them finds, both know until one is changed."""
+        self._shared = True
+        found = copy(self)
+        found.changes = [*self.changes]
+        return found
 
     def remove(self, place: int) -> None:
         """Take a change out; the states after it are others now."""
+        self.at(place)  # before the ways part
+        self._keep_up_to(place)
         del self.changes[place]
-        self._forget_after(place)
 
     def cut(self, count: int) -> None:
         """Take out all but the first *count* changes."""
+        self._keep_up_to(count)
         del self.changes[count:]
-        self._forget_after(count)
 
-    def _forget_after(self, place: int) -> None:
-        self._stored = {count: load for count, load in self._stored.items() if count <= place}
-        self._kept = {count: state for count, state in self._kept.items() if count <= place}
-        self._near = {count: state for count, state in self._near.items() if count <= place}
+    def _keep_up_to(self, count: int) -> None:
+        """Know no more than the states after the first *count* changes, and that for this path alone."""
+        self._known = self._known.up_to(count)
+        self._shared = False
 
     def append(self, change: Change, state: ProjectState) -> None:
         """Put *change* at the end; *state* is the one after it. The states of a way down are not needed any more."""
-        if behind := self._kept.get(len(self.changes)):
+        if self._shared:
+            self._keep_up_to(len(self.changes))
+        known = self._known
+        if behind := known.kept.get(len(self.changes)):
             behind.forget_rendered()
         self.changes.append(change)
-        self._near = {len(self.changes): state}
+        known.near = {len(self.changes): state}
         if len(self.changes) % self._stretch == 0:
-            self._kept[len(self.changes)] = state
+            known.kept[len(self.changes)] = state
 
     def checkpoint(self) -> tuple[int, ProjectState]:
         """Return the last state that is kept some way before the end, and after how many changes it stands."""
-        place = max((place for place in self._kept if place <= len(self.changes) - WAY_BACK), default=0)
-        return place, self._kept[place]
+        kept = self._known.kept
+        place = max((place for place in kept if place <= len(self.changes) - WAY_BACK), default=0)
+        return place, kept[place]
 
 
 class States:
@@ -117,6 +156,12 @@ class States:
         self, names: Sequence[str], load: Callable[[str], Loaded], stored: Mapping[int, Stored] | None = None
     ) -> None:
         self._path = Path(ProjectState(), names, lambda state, name: fold(state, load(name)), stored)
+
+    def fork(self) -> States:
+        """Return the same states, for another who adds to them and takes from them."""
+        found = copy(self)
+        found._path = self._path.fork()
+        return found
 
     @property
     def names(self) -> list[str]:

@@ -84,7 +84,7 @@ class Loaded:
 
 
 class Loader:
-    """Load the migrations of one set, each at most once."""
+    """Load the migrations of one set: each at most once, but for those of which only the state after it is wanted."""
 
     def __init__(self, set_name: str, frozen: Callable[[], Frozen] | None = None) -> None:
         self.set_name = set_name
@@ -93,10 +93,13 @@ class Loader:
 
     def load(self, entry: Entry) -> Loaded:
         """Return the migration in *entry*; raise LoadError, TimelineError."""
-        key = entry.name, entry.sha256
-        if key not in self._loaded:
-            self._loaded[key] = replace(load(entry, self.set_name, self._frozen), content=entry.source)
-        return self._loaded[key]
+        found = self._loaded[entry.name, entry.sha256] = self.look_at(entry)
+        return found
+
+    def look_at(self, entry: Entry) -> Loaded:
+        """Return the migration in *entry*, and do not keep it: a history of thousands would stay in memory."""
+        known = self._loaded.get((entry.name, entry.sha256))
+        return known or replace(load(entry, self.set_name, self._frozen), content=entry.source)
 
     def load_all(self, entries: Iterable[Entry]) -> list[Loaded]:
         return [self.load(entry) for entry in entries]

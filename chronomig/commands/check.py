@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from chronomig import output
 from chronomig.commands import drift
 from chronomig.commands.makemigrations import shown
 from chronomig.config import CheckFormat
 from chronomig.drift import drift_of
-from chronomig.errors import DatabaseError
+from chronomig.errors import DatabaseError, GitError
 from chronomig.project import Database, Project
 from chronomig.review.branches import Base, find_base
 from chronomig.review.findings import Finding, edited_since, left_behind, review
@@ -38,7 +40,7 @@ def run(
         output.say_json("check", base=compared and {"ref": compared.ref, "commit": compared.commit}, findings=rows)
     elif format is CheckFormat.GITHUB:
         for one in found:
-            output.say(annotation(one))
+            output.say(annotation(one, in_repository(project, one.path)))
     else:
         say(found, compared)
     return 3 if found else 0
@@ -80,11 +82,19 @@ def say(found: Sequence[Finding], base: Base | None) -> None:
     output.say(f"{output.plural(len(found), 'finding')}, {against}", err=bool(found))
 
 
-def annotation(one: Finding) -> str:
-    """Return a line that GitHub shows at the file; its syntax wants some characters escaped."""
+def in_repository(project: Project, path: Path) -> str:
+    """Return *path* from the top of the repository, where there is one; else from here."""
+    with suppress(GitError, ValueError):
+        if project.trees.in_repository:
+            return project.trees.repository.inside(path)
+    return shown(path)
+
+
+def annotation(one: Finding, path: str) -> str:
+    """Return a line that GitHub shows at the file at *path*; its syntax wants some characters escaped."""
     text = "\n".join(filter(None, [one.message, *one.details, one.hint]))
     title = f"chronomig {one.check}"
-    return f"::error file={escaped(shown(one.path), ':,')},title={escaped(title, ':,')}::{escaped(text)}"
+    return f"::error file={escaped(path, ':,')},title={escaped(title, ':,')}::{escaped(text)}"
 
 
 def escaped(text: str, more: str = "") -> str:

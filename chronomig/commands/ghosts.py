@@ -52,7 +52,8 @@ def decide(records: Sequence[tuple[Database, Record]], choices: Choices, policy:
     if may_ask:
         return ask(haunted, choices)
     if choices.verbosity:
-        output.say(f"{described(haunted)}. --ghosts rollback undoes, --ghosts keep does not tell.", err=True)
+        undoing = output.undoing(count_of(haunted))
+        output.say(f"{described(haunted)}: {undoing}, --ghosts keep leaves this line out.", err=True)
     return choices
 
 
@@ -91,7 +92,11 @@ def ask(haunted: Sequence[Haunted], choices: Choices) -> Choices:
 
 
 def described(haunted: Sequence[Haunted]) -> str:
-    return output.ghosts(sum(len(one.ghosts) for one in haunted))
+    return output.ghosts(count_of(haunted))
+
+
+def count_of(haunted: Sequence[Haunted]) -> int:
+    return sum(len(one.ghosts) for one in haunted)
 
 
 def listed(haunted: Sequence[Haunted]) -> str:

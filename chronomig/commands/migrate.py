@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from chronomig import output
 from chronomig.commands.ghosts import decide
-from chronomig.commands.questions import Consent, can_ask, danger_of, guard_data, losses_of, plan_all
+from chronomig.commands.questions import can_ask, consent, danger_of, guard_data, losses_of, plan_all
 from chronomig.commands.targets import wanted_from
 from chronomig.config import DatabaseConfig, Ghosts, Order, TimeoutConfig
 from chronomig.errors import ChronomigError, UsageError
 from chronomig.project import Project
 from chronomig.running.collapse import Collapse
 from chronomig.running.losses import CountedLoss
-from chronomig.running.migrator import Choices, Journey, Wanted, load_journey, migrate
+from chronomig.running.migrator import Choices, Journey, Wanted, load_journey, load_journeys, migrate
 from chronomig.running.results import Failed, Result
 
 
@@ -82,17 +83,17 @@ def run(
     journeys, choices = plan_all(records, choices, command=typed(to, before, steps, databases), ask=ask)
     if not moves:
         return _show(journeys, choices, check=check, counts=show_plan, json=json)
-    prepared = [load_journey(journey, choices) for journey in journeys]
+    prepared = load_journeys(journeys, choices)
     if not fake:
         found = (danger_of(journey, steps, choices) for journey, steps in zip(journeys, prepared, strict=True))
-        guard_data([one for one in found if one], Consent(allow_data_loss, tuple(allow_data_loss_in), ask))
+        guard_data([one for one in found if one], consent(project, allow_data_loss, allow_data_loss_in, ask=ask))
     return _run_as_json(journeys, choices) if json else _run(journeys, choices, quiet=verbosity == 0)
 
 
 def timeouts_of(project: Project, alias: str, typed: Limits) -> TimeoutConfig:
     """Return what is configured for a database, with what was typed in its place."""
     configured = project.config.databases.get(alias, DatabaseConfig())
-    return configured.model_copy(update={key: value for key, value in typed._asdict().items() if value is not None})
+    return replace(configured, **{key: value for key, value in typed._asdict().items() if value is not None})
 
 
 def refuse_fake_collapse(fake: bool, collapse: Collapse) -> None:

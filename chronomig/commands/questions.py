@@ -12,7 +12,7 @@ from chronomig.config import Order
 from chronomig.errors import Refused
 from chronomig.planning.plan import OutOfOrderRefused
 from chronomig.planning.record import Record
-from chronomig.project import Database
+from chronomig.project import Database, Project
 from chronomig.running.losses import CountedLoss, count_losses
 from chronomig.running.migrator import Choices, Journey, naming_database_errors, plan_journey
 from chronomig.running.preparing import Prepared
@@ -69,7 +69,7 @@ class Danger:
     def lines(self) -> Iterator[str]:
         undone = f" ({output.plural(self.undone, 'migration')} undone)" if self.undone else ""
         protected = ", a protected database" if self.needs_its_name else ""
-        yield f"{self.database.alias}{protected}{undone}:"
+        yield f"{self.database.alias}{protected}{undone}" + ":" * bool(self.losses)
         yield from (f"    {loss}" for loss in self.losses)
 
 
@@ -85,6 +85,11 @@ class Consent:
 
     def covers(self, danger: Danger) -> bool:
         return danger.database.alias in self.by_name or (self.to_losses and not danger.needs_its_name)
+
+
+def consent(project: Project, to_losses: bool, by_name: Sequence[str], *, ask: bool) -> Consent:
+    """Return what was agreed to; raise UsageError for a name that is no database's."""
+    return Consent(to_losses, tuple(project.database(alias).alias for alias in by_name), ask)
 
 
 def danger_of(journey: Journey, prepared: Sequence[Prepared], choices: Choices) -> Danger | None:
@@ -111,9 +116,11 @@ def guard_data(dangers: Sequence[Danger], consent: Consent) -> None:
     if not left:
         return
     listed = "\n".join(line for danger in left for line in danger.lines())
+    loses = any(danger.losses for danger in left)
+    what = "Data would be lost" if loses else "Migrations would be undone in a protected database"
     if not consent.ask:
-        raise Refused("Data would be lost; nothing was run.", cause=listed, next_step=permission(left))
-    output.say(f"This destroys data:\n{listed}", err=True)
+        raise Refused(f"{what}; nothing was run.", cause=listed, next_step=permission(left))
+    output.say(f"{what}:\n{listed}", err=True)
     for danger in left:
         if danger.needs_its_name:
             answer = output.ask(f"Type the name of the protected database {danger.database.alias!r} to run it:")

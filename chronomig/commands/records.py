@@ -12,9 +12,9 @@ from chronomig.commands.questions import insist_on_yes
 from chronomig.errors import Refused, TargetError, did_you_mean
 from chronomig.history.events import Event, Kind
 from chronomig.history.recorder import ensure_django_table, keep_in_step
+from chronomig.lock import Holder, locked
 from chronomig.planning.record import Record
 from chronomig.project import Database, Project
-from chronomig.running.lock import Holder, locked
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from django.db import transaction
 from chronomig import output
 from chronomig.config import StashAction
 from chronomig.errors import Refused, UsageError
+from chronomig.lock import Holder, locked
 from chronomig.project import Database, Project
-from chronomig.running.lock import Holder, locked
 from chronomig.stash import Entry, Outcome, bring_back, told
 
 Found = tuple[Database, Entry]

@@ -29,7 +29,7 @@ def run(
         say(status)
     ghosts = sum(line.is_ghost for status in found for line in status.lines)
     if ghosts:
-        output.say(f"{output.ghosts(ghosts)}: chronomig migrate --ghosts rollback undoes them.", err=True)
+        output.say(f"{output.ghosts(ghosts)}: {output.undoing(ghosts)}.", err=True)
     return 0
 
 

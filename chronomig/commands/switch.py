@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 
 from chronomig import output
 from chronomig.commands.migrate import reporter_for
-from chronomig.commands.questions import Consent, can_ask, danger_of, guard_data
+from chronomig.commands.questions import Consent, can_ask, consent, danger_of, guard_data
 from chronomig.config import Order
 from chronomig.errors import ChronomigError
 from chronomig.git.repo import Head, Repository
 from chronomig.planning.plan import OutOfOrderRefused
 from chronomig.project import Project
-from chronomig.running.migrator import Choices, Journey, load_journey, migrate
+from chronomig.running.migrator import Choices, Journey, load_journeys, migrate
 from chronomig.switching import (
     Destination,
     find_destination,
@@ -80,31 +80,31 @@ def run(
     )
     journeys = plan_all(project, choices, there, git)
     halves, down = first_half(journeys, choices)
-    prepared = [load_journey(half, down) for half in halves]
+    prepared = load_journeys(halves, down)
     if verbosity or dry_run:
         show(journeys, there)
     if dry_run:
         return 0
     found = [danger_of(half, steps, down) for half, steps in zip(halves, prepared, strict=True)]
-    consent = Consent(allow_data_loss, tuple(allow_data_loss_in), can_ask(interactive=interactive))
-    guard_data([one for one in found if one], consent)
+    agreed = consent(project, allow_data_loss, allow_data_loss_in, ask=can_ask(interactive=interactive))
+    guard_data([one for one in found if one], agreed)
     refuse_what_git_would(git, there)
     move(git, there, journeys, halves, down)
     if not any(journey.plan.ups or journey.adoptable or journey.record.renamed for journey in journeys):
         return 0
-    arguments = options_for_rest(choices, consent, interactive=interactive, settings=settings)
+    arguments = options_for_rest(choices, agreed, interactive=interactive, settings=settings)
     code = apply_rest(project, arguments, environment)
     if code:
         raise not_applied(code, there, git, journeys, origin)
     return 0
 
 
-def options_for_rest(choices: Choices, consent: Consent, *, interactive: bool, settings: str | None) -> list[str]:
+def options_for_rest(choices: Choices, agreed: Consent, *, interactive: bool, settings: str | None) -> list[str]:
     """Return the options of migrate that say what was chosen here."""
     stashes = choices.stash is not None and choices.stash.puts_aside
     options = ["--verbosity", str(choices.verbosity), "--stash" if stashes else "--no-stash"]
-    options += ["--no-input"] * (not interactive) + ["--allow-data-loss"] * consent.to_losses
-    options += [part for alias in consent.by_name for part in ("--allow-data-loss-in", alias)]
+    options += ["--no-input"] * (not interactive) + ["--allow-data-loss"] * agreed.to_losses
+    options += [part for alias in agreed.by_name for part in ("--allow-data-loss-in", alias)]
     options += ["--order", choices.order.value] if choices.order else []
     return [*options, "--settings", settings] if settings else options
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 
 from chronomig.errors import GitError, TargetError, UsageError, did_you_mean
@@ -12,6 +13,8 @@ from chronomig.running.migrator import Wanted
 from chronomig.timeline import Timeline
 
 REF = "ref:"
+ONLY_A_REF = re.compile(r"[~^@{/]")
+"""What no name of a migration and no date has."""
 
 
 def wanted_from(to: str | None, before: str | None, count: int | None, databases: Sequence[Database]) -> Wanted:
@@ -78,7 +81,7 @@ def at_ref(ref: str, database: Database, record: Record, instead: UnknownTarget 
     try:
         commit = trees.commit(ref)
     except GitError as error:
-        if instead is None:
+        if instead is None or ONLY_A_REF.search(ref):
             raise TargetError(
                 error.fact, cause=error.cause, next_step=error.next_step or suggest(ref, database)
             ) from error

@@ -94,7 +94,8 @@ def touch(view: View, text: str, sketch: Sketch) -> None:
     key = label, name.lower()
     concerned = {key} | view.ancestors(view.bases(key))
     if view.model(key) is None or (field and not any(field[0] in view.fields(one) for one in concerned)):
-        sketch.writes.add(EVERYTHING)  # a slip of the pen promises nothing
+        sketch.writes.add(EVERYTHING)
+        sketch.slips.append(text)
     for one in concerned:
         sketch.reads_table(view, one)
         if field:

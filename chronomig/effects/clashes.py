@@ -47,6 +47,10 @@ class Meeting:
         for each in (self.one, self.other):
             if each.effects.opaque:
                 return f"'{each}' may do anything to the data; 'touches' in its file can say what it does"
+        for each in (self.one, self.other):
+            if each.effects.slips:
+                what = f"'touches' of '{each}' names {each.effects.slips[0]!r}"
+                return f"{what}, which is not there, so it may do anything to the data"
         if self.things[0] == ORDER_TOLD_BY_DJANGO:
             return "Django's optimizer would not move one through the other"
         return f"both have to do with {in_words(self.things[0])}"

@@ -19,7 +19,7 @@ from chronomig.effects.things import Loss
 def add(view: View, operation: ops.AddField, sketch: Sketch) -> None:
     key, name, one = view.key(operation.model_name), operation.name, operation.field
     reads_of(view, key, name, one, sketch)
-    writes_key(key, one, sketch)
+    writes_key(view, key, name, one, sketch)
     sketch.writes_field(view, key, name, one)
     if sketch.changes_table(view, key):
         sketch.losses_backwards += sketch.loss_of(name, one, view.table(key))
@@ -30,7 +30,7 @@ def remove(view: View, operation: ops.RemoveField, sketch: Sketch) -> None:
     one = view.fields(key).get(name)
     if one is not None:
         reads_of(view, key, name, one, sketch)
-        writes_key(key, one, sketch)
+        writes_key(view, key, name, one, sketch)
         writes_what_is_left(view, key, name, sketch)
         writes_dependents(view, key, name, one, sketch)
     sketch.writes_field(view, key, name, one)
@@ -45,7 +45,7 @@ def alter(view: View, operation: ops.AlterField, sketch: Sketch) -> None:
         reads_of(view, key, name, one, sketch)
         sketch.writes_field(view, key, name, one)
         if not (old and is_still_counted(old, new)):
-            writes_key(key, one, sketch)
+            writes_key(view, key, name, one, sketch)
     if old is None:
         sketch.changes_table(view, key)
         return
@@ -61,7 +61,7 @@ def cut(view: View, key: Key, name: str, old: Field[Any, Any], new: Field[Any, A
     if column is None or not narrows(old, new):
         return []
     table, what = view.table(key), f"column {column} of {view.table(key)}, from {kind(old)} to {kind(new)}"
-    return [Loss(what, table, column, longest(old, new), between(old, new))]
+    return [Loss(what, table, column, longest(old, new), between(old, new), narrows=True)]
 
 
 def rename(view: View, operation: ops.RenameField, sketch: Sketch) -> None:
@@ -71,7 +71,7 @@ def rename(view: View, operation: ops.RenameField, sketch: Sketch) -> None:
         sketch.writes_field(view, key, name, one)
     if one is not None:
         reads_of(view, key, new, one, sketch)
-        writes_key(key, one, sketch)
+        writes_key(view, key, old, one, sketch)
         writes_what_is_left(view, key, old, sketch)
         writes_dependents(view, key, old, one, sketch)
     sketch.writes |= {option_thing(key, option) for option in ("unique_together", "index_together")}
@@ -86,19 +86,20 @@ def reads_of(view: View, key: Key, name: str, one: Field[Any, Any], sketch: Sket
     for other in view.ancestors(view.bases(key)) | view.descendants(key):
         sketch.reads_fields(other, [name])
     if getattr(one, "generated", False):
-        sketch.reads_fields(key, view.fields(key))
+        sketch.reads_fields(key, fields_of(view, key, one))
 
 
-def writes_key(key: Key, one: Field[Any, Any], sketch: Sketch) -> None:
+def writes_key(view: View, key: Key, name: str, one: Field[Any, Any], sketch: Sketch) -> None:
     """What is on a model stands on its primary key."""
-    if one.primary_key:
+    if one.primary_key or name in view.key_parts(key):
         sketch.writes.add(model_thing(key))
 
 
 def writes_what_is_left(view: View, key: Key, name: str, sketch: Sketch) -> None:
     """What stands on a field names it when it is gone, too; SQLite cannot make such a table anew."""
     options = view.options(key)
-    parts = [*options.get("indexes", ()), *options.get("constraints", ())]
+    computed = [one for one in view.fields(key).values() if getattr(one, "generated", False)]
+    parts = [*options.get("indexes", ()), *options.get("constraints", ()), *computed]
     if any(name in fields_of(view, key, one) for one in parts):
         sketch.writes.add(model_thing(key))
 

@@ -37,21 +37,27 @@ def changes(view: View, operation: Any, sketch: Sketch, name: str, *ones: Any) -
 
 
 def fields_of(view: View, key: Key, one: Any) -> set[str]:
-    """Return the fields that an index stands on; with an expression in it that is not known, any that is there."""
+    """
+    Return the fields that an index, a constraint or a computed field stands on.
+
+    With an expression in it that is not known, any that is there.
+    """
     names = {str(name).lstrip("-") for name in (*getattr(one, "fields", ()), *getattr(one, "include", ()))}
-    parts = [*getattr(one, "expressions", ()), getattr(one, "condition", None)]
+    parts = [*getattr(one, "expressions", ()), getattr(one, "condition", None), getattr(one, "expression", None)]
     for name in (name for part in parts for name in referred(part)):
         names |= view.fields(key).keys() if name is None else {view.primary_key(key) if name == "pk" else name}
-    return names
+    return {view.field_called(key, name) for name in names}
 
 
 def referred(part: Any) -> Iterator[str | None]:
     """Yield the names of the fields in an expression or a condition, None where they cannot be told."""
     if isinstance(part, F):
         yield part.name.partition("__")[0]  # type: ignore[attr-defined]
-    elif isinstance(part, tuple):
-        yield part[0].partition("__")[0]
-        yield from referred(part[1])
+    elif isinstance(part, tuple):  # a lookup of a condition, or an expression of an ExclusionConstraint
+        first, *rest = part
+        yield from (first.partition("__")[0],) if isinstance(first, str) else referred(first)
+        for one in rest:
+            yield from referred(one)
     elif isinstance(part, Q):
         for child in part.children:
             yield from referred(child)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from django.db.migrations.state import ModelState
@@ -52,6 +52,17 @@ class View:
                 return name
         return "id"
 
+    def key_parts(self, key: Key) -> Collection[str]:
+        """Return the names of the fields that a primary key of several consists of."""
+        fields = self.fields(key)
+        return getattr(fields.get(self.primary_key(key)), "field_names", ())
+
+    def field_called(self, key: Key, name: str) -> str:
+        """Return the name of the field that *name* stands for: a relation is known by that of its column, too."""
+        fields = self.fields(key)
+        relation = name.removesuffix("_id")
+        return relation if name not in fields and relation in fields else name
+
     def bases(self, key: Key) -> list[Key]:
         model = self.model(key)
         return list(base_keys(model.bases, key[0])) if model else []
@@ -69,7 +80,8 @@ class View:
 
     def descendants(self, key: Key) -> set[Key]:
         """Return all models that are built on this one, proxies too."""
-        return {other for other in self.state.models if other != key and key in self.ancestors(self.bases(other))}
+        built = (other for other, model in self.state.models.items() if model.bases != (Model,))
+        return {other for other in built if other != key and key in self.ancestors(self.bases(other))}
 
     def references(self, key: Key) -> Iterator[tuple[Key, str, Field[Any, Any]]]:
         """Yield (model, field name, field) of each relation to a model, or through it."""

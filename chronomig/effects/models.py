@@ -134,7 +134,7 @@ def alter_together(view: View, operation: Any, sketch: Sketch) -> None:
     sketch.changes_table(view, key)
     sketch.writes.add(option_thing(key, option))
     for names in (*(view.options(key).get(option) or ()), *(operation.option_value or ())):
-        sketch.reads_fields(key, names)
+        sketch.reads_fields(key, (view.field_called(key, name) for name in names))
 
 
 def alter_order(view: View, operation: ops.AlterOrderWithRespectTo, sketch: Sketch) -> None:

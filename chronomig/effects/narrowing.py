@@ -22,10 +22,15 @@ TEXT = frozenset({"CharField", "TextField", "SlugField", "EmailField", "URLField
 RELATIONS = frozenset({"ForeignKey", "OneToOneField"})
 KEPT_AS_TEXT = frozenset({*WIDTH, "BooleanField", "DateField", "DecimalField", "UUIDField"})
 """Whose values a text without a limit holds in full, on every database."""
+EXACT_IN_A_FLOAT = frozenset(kind for kind, width in WIDTH.items() if width <= 4)
+"""A double has 53 bits."""
 WIDENINGS = frozenset(
     {("DateField", "DateTimeField"), *(("BooleanField", number) for number in WIDTH)}
     | {(kind, "TextField") for kind in KEPT_AS_TEXT}
+    | {(kind, "FloatField") for kind in EXACT_IN_A_FLOAT}
 )
+DIGITS = {2: 5, 4: 10, 8: 19}
+"""How many digits the greatest integer has, by its width."""
 
 
 def narrows(old: Field[Any, Any], new: Field[Any, Any]) -> bool:
@@ -38,6 +43,10 @@ def narrows(old: Field[Any, Any], new: Field[Any, Any]) -> bool:
         return WIDTH[after] < WIDTH[before] or loses_its_sign
     if before in TEXT and after in TEXT:
         return length(new) < length(old)
+    if before in WIDTH and after == "DecimalField":
+        return whole(new) < DIGITS[WIDTH[before]]
+    if before == after == "ArrayField":
+        return narrows(old.base_field, new.base_field)  # type: ignore[attr-defined]
     if before == after == "DecimalField":
         return scale(new) < scale(old) or whole(new) < whole(old)
     return (before != after and (before, after) not in WIDENINGS) or length(new) < length(old)
@@ -73,6 +82,7 @@ def whole(field: Any) -> float:
 
 
 def kind(field: Field[Any, Any]) -> str:
-    """Name a field's type as a person wrote it: ``CharField(20)``."""
-    limit = getattr(field, "max_length", None)
+    """Name a field's type as a person wrote it: ``CharField(20)``, ``ArrayField(FloatField)``."""
+    base = getattr(field, "base_field", None)
+    limit = kind(base) if base is not None else getattr(field, "max_length", None)
     return type(field).__name__ + (f"({limit})" if limit else "")

@@ -29,6 +29,7 @@ class Sketch:
     writes: set[Thing] = field(default_factory=set)
     losses: list[Loss] = field(default_factory=list)
     losses_backwards: list[Loss] = field(default_factory=list)
+    slips: list[str] = field(default_factory=list)
     to_database: bool = False
 
     def finished(self, *, reversible: bool, opaque: bool = False) -> Effects:
@@ -40,6 +41,7 @@ class Sketch:
             tuple(self.losses_backwards),
             reversible,
             opaque,
+            tuple(self.slips),
             self.to_database,
         )
 

@@ -28,6 +28,8 @@ class Loss:
     """Only texts that are longer go, or are cut; None is every value."""
     between: tuple[int, int] | None = None
     """Only numbers outside of these go, or are refused; None is every value."""
+    narrows: bool = False
+    """Whether the column stays, with a type that may not hold every value."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Effects:
     reversible: bool = True
     opaque: bool = False
     """Whether it runs code that nobody declared the effects of."""
+    slips: tuple[str, ...] = ()
+    """What was declared of it, and is not there: a slip of the pen promises nothing."""
     to_database: bool = field(default=False, compare=False)
     """Whether it does anything to the database, beyond the state of the models."""
 
@@ -59,6 +63,7 @@ class Effects:
             (*other.destroys_backwards, *self.destroys_backwards),
             self.reversible and other.reversible,
             self.opaque or other.opaque,
+            (*self.slips, *other.slips),
             self.to_database or other.to_database,
         )
 

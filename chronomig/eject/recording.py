@@ -10,9 +10,9 @@ from django.db import transaction
 from chronomig.code.origins import Key
 from chronomig.errors import Refused
 from chronomig.history.recorder import django_applied, ensure_django_table, record_in_step
+from chronomig.lock import OnWait, locked
 from chronomig.planning.record import Record
 from chronomig.project import Database
-from chronomig.running.lock import OnWait, locked
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from chronomig.git.run import Git, no_git, text_of, undisturbed
 
 HASH_PATTERN = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 """A full object name, of SHA-1 or SHA-256."""
+BRANCH_PATTERN = re.compile(r"(?!HEAD|[0-9a-f]{7,64}$)[\w][\w./-]*")
+"""What may be the name of a branch, and is no commit."""
 
 HEADS = "refs/heads/"
 
@@ -98,6 +100,12 @@ class Repository(Git):
         refuse_odd(ref)
         code, out, err = self._run("rev-parse", "--verify", "--end-of-options", ref)
         found = out.decode("ascii", "replace").strip()
+        if not code and "only goes back to" in err:  # git takes its oldest then, which is no answer to the question
+            raise GitError(
+                f"git cannot tell what {ref!r} was.",
+                cause=sentence(err.strip().removeprefix("warning: ")),
+                next_step="git reflog and git log show what this clone knows; name a commit.",
+            )
         if code == 0 and HASH_PATTERN.fullmatch(found):
             code, out, err = self._run("rev-parse", "--verify", "--end-of-options", f"{found}^{{commit}}")
             found = out.decode("ascii", "replace").strip()
@@ -140,11 +148,13 @@ class Repository(Git):
     def is_shallow(self) -> bool:
         return self._run("rev-parse", "--is-shallow-repository")[1].strip() == b"true"
 
-    def last_change(self, path: Path) -> Change | None:
-        """Return the newest commit that changed the file at *path*, None when there is none."""
+    def last_change(self, path: Path, commit: str = "") -> Change | None:
+        """Return the newest commit up to *commit*, or the HEAD, that changed the file at *path*; None without one."""
         if not path.resolve().is_relative_to(self.top):
             return None
-        code, out, _ = self._run("log", "-1", "--format=%H%x00%an", "--", f":(top,literal){self.inside(path)}")
+        revision = checked(commit) if commit else "HEAD"
+        pattern = f":(top,literal){self.inside(path)}"
+        code, out, _ = self._run("log", "-1", "--format=%H%x00%an", revision, "--", pattern)
         commit, _, author = text_of(out).strip().partition("\0")
         return Change(commit, author) if code == 0 and commit else None
 
@@ -184,6 +194,10 @@ class Repository(Git):
                 next_step="Fetch the whole history: git fetch --unshallow, or fetch-depth: 0 in the pipeline.",
             )
         return text_of(out).split()[0]
+
+    def contains(self, commit: str, other: str) -> bool:
+        """Whether *other* is *commit*, or one of those before it."""
+        return other == commit or self._run("merge-base", "--is-ancestor", checked(other), checked(commit))[0] == 0
 
     def tracks(self, path: Path) -> bool:
         """Whether git knows the file at *path*."""
@@ -320,8 +334,15 @@ class Repository(Git):
         if remote:
             return f"There is {', '.join(remote)}."
         if self.is_shallow():
-            return "This clone is shallow; git fetch --unshallow brings what is older."
+            branch = f" git fetch origin {ref}:{ref} brings a branch." if BRANCH_PATTERN.fullmatch(ref) else ""
+            return f"This clone is shallow; git fetch --unshallow brings what is older.{branch}"
+        if "log for" in err:
+            return sentence(err.strip().removeprefix("fatal: "))
         return ""
+
+
+def sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def refuse_odd(ref: str) -> None:

@@ -74,7 +74,7 @@ class Trees:
         contents = Contents(self.repository, list(blobs.values()))
         directory = self.repository.top / folder
         entries = (
-            Entry(name[:-3], directory / name, fetch=partial(contents.get, blob), blob=blob)
+            Entry(name[:-3], directory / name, fetch=partial(contents.get, blob), blob=blob, commit=commit)
             for name, blob in blobs.items()
         )
         try:

@@ -31,6 +31,7 @@ from chronomig.output.saying import (
     seconds,
     silence,
     to_json,
+    undoing,
     visible,
 )
 from chronomig.output.statuses import (
@@ -78,6 +79,7 @@ __all__ = [
     "status_as_json",
     "status_heading",
     "to_json",
+    "undoing",
     "verb",
     "visible",
     "whence",

@@ -11,8 +11,8 @@ from chronomig.planning.plan import Step
 from chronomig.planning.record import Applied, Direction, Renamed
 
 if TYPE_CHECKING:  # status shall not pay for what only migrate needs
+    from chronomig.lock import Holder
     from chronomig.project import Database
-    from chronomig.running.lock import Holder
     from chronomig.running.losses import CountedLoss
     from chronomig.running.migrator import Journey
     from chronomig.running.results import Result

@@ -73,6 +73,10 @@ def ghosts(count: int) -> str:
     return f"{plural(count, 'migration')} {'is' if count == 1 else 'are'} applied, but not in the tree"
 
 
+def undoing(count: int) -> str:
+    return f"chronomig migrate --ghosts rollback undoes {'it' if count == 1 else 'them'}"
+
+
 def heading(database: Database) -> str:
     return f"{database.alias} ({database.connection.vendor}, set {database.set.name})"
 

@@ -267,9 +267,11 @@ def _clashes(
 def explain(clash: Clash) -> str:
     """Say in a line which migration is out of order, and against which."""
     others = clash.over[0] + (f" and {len(clash.over) - 1} more" if len(clash.over) > 1 else "")
+    one = len(clash.over) == 1
     if clash.direction is Direction.UP:
-        return f"{clash.name} is pending, but older than {others}, which is applied"
-    return f"{clash.name} would go down, but {others} was applied after it and stays"
+        return f"{clash.name} is pending, but older than {others}, which {'is' if one else 'are'} applied"
+    applied = "was applied after it and stays" if one else "were applied after it and stay"
+    return f"{clash.name} would go down, but {others} {applied}"
 
 
 def lines_of(clash: Clash) -> Iterator[str]:

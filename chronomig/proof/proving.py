@@ -9,6 +9,7 @@ from enum import StrEnum
 from chronomig.drift.actual import names_of_tables, read_tables
 from chronomig.drift.dialects import VENDORS
 from chronomig.drift.schema import Kind, Table
+from chronomig.effects import placed
 from chronomig.errors import UsageError
 from chronomig.history.table import History
 from chronomig.planning.plan import Step
@@ -105,7 +106,7 @@ class Ground:
 
     def prove(self, name: str) -> Proof:
         """Apply, undo and re-apply *name* with rows in every table, and compare."""
-        empty = tuple(seed(self.connection, self.states.current))
+        empty, cut = tuple(seed(self.connection, self.states.current)), list(self.narrowed(name))
         before = self.picture()
         try:
             self.move(name, Direction.UP)
@@ -121,13 +122,19 @@ class Ground:
             stands = self.connection.features.can_rollback_ddl and failed.failed.name not in self._half_done()
             self._begin()
             return Proof(name, Verdict.IRREVERSIBLE if stands else Verdict.BROKEN, told(failed), empty)
-        lost = [*differences(before, self.picture())]
+        lost = [*differences(before, self.picture()), *cut]
         try:
             self.move(name, Direction.UP)
         except Failed as failed:
             return Proof(name, Verdict.BROKEN, ("It cannot be applied again.", *told(failed)), empty)
         lost += [f"{line}, once it is applied again" for line in schema_differences(after, self.picture())]
         return Proof(name, Verdict.LOSSY if lost else Verdict.PROVEN, tuple(lost), empty)
+
+    def narrowed(self, name: str) -> Iterator[str]:
+        """Yield what may not fit any more; rows that are made up fit everywhere, and would not show it."""
+        loaded = self.database.set.load(name)
+        for one in placed(self.states.current, loaded.operations, loaded.touches)[0]:
+            yield from (f"{loss.what}: what does not fit" for loss in one.effects.destroys if loss.narrows)
 
     def _half_done(self) -> tuple[str, ...]:
         half = self.executor.history.read().half_done

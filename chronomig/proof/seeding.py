@@ -24,7 +24,7 @@ VALUES: dict[type[models.Field[Any, Any]], Callable[[int], object]] = {
     models.DurationField: lambda number: dt.timedelta(hours=number),
     models.DecimalField: lambda number: Decimal(number) / 10,
     models.IntegerField: lambda number: number,
-    models.FloatField: float,
+    models.FloatField: lambda number: number + 0.5,
     models.UUIDField: lambda number: uuid.UUID(int=number),
     models.JSONField: lambda number: {"row": number},
     models.BinaryField: lambda number: bytes([number]),
@@ -60,7 +60,8 @@ def seed(connection: BaseDatabaseWrapper, state: ProjectState) -> list[str]:
 
 def filled(connection: BaseDatabaseWrapper, model: type[models.Model]) -> bool:
     """Whether the table of *model* has rows, or gets some; it waits for those that it refers to."""
-    if values_of(connection, model._meta.db_table, str(model._meta.pk.column)):
+    first, *_ = model._meta.local_concrete_fields  # a primary key of several fields has no column of its own
+    if values_of(connection, model._meta.db_table, str(first.column)):
         return True
     try:
         with transaction.atomic(connection.alias):

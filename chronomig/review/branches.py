@@ -48,8 +48,9 @@ def find_base(trees: Trees, ref: str | None) -> Base | None:
             next_step="Commit, or switch to a branch that has a commit; then run the command again.",
         )
     first, *others = trees.repository.parents(head) or [""]
-    if first == commit and len(others) == 1:
-        # A forge checks out the merge that would be made: its second parent is the branch.
+    if len(others) == 1 and trees.repository.contains(commit, first):
+        # A forge checks out the merge that would be made, of a base that may have moved on since: its second
+        # parent is the branch.
         tip = head = others[0]
     return Base(ref or DEFAULT_BASE, commit, trees.repository.fork(head, commit), tip)
 
@@ -102,10 +103,9 @@ class Branch:
 
     def late(self) -> list[Clash]:
         """Return what this branch has below migrations of the base, or made without knowing them."""
-        return [Clash(name, Direction.UP, over) for name in self.ours if (over := self._over(name))]
-
-    def _over(self, name: str) -> tuple[str, ...]:
-        return tuple(other for other in self.base.names if other > name or other in self.theirs)
+        theirs = frozenset(self.theirs)
+        found = ((name, [one for one in self.base.names if one > name or one in theirs]) for name in self.ours)
+        return [Clash(name, Direction.UP, tuple(over)) for name, over in found if over]
 
     def clashes(self) -> Sequence[Clash]:
         """Return those of :meth:`late` that cannot change places with what the base has; loads files for them."""

@@ -20,7 +20,7 @@ from chronomig.proof.proving import Verdict, prove
 from chronomig.review.branches import Base, Branch
 from chronomig.running.leftovers import leftovers
 from chronomig.running.results import Watcher
-from chronomig.timeline import format_stamp
+from chronomig.timeline import format_stamp, parse_stamp
 
 MAX_AHEAD = timedelta(minutes=15)
 """Vendoring stamps many files with consecutive seconds; what lies further ahead was not made now."""
@@ -116,10 +116,13 @@ class Review:
                 yield self.finding("same-stamp", name, message, hint=f"chronomig restamp {name}")
 
     def ahead(self) -> Iterator[Finding]:
-        latest = format_stamp(datetime.now(UTC) + MAX_AHEAD)
+        """A stamp in the future; where the base has one, what comes behind it has to have one, too."""
+        newest = self.branch.base.newest if self.branch else None
+        now = datetime.now(UTC)
+        latest = format_stamp(max(now, parse_stamp(newest.stamp) if newest else now) + MAX_AHEAD)
         for name in self.new:
             if name[:14] > latest:
-                hint = "Rename it to a stamp of now (UTC)."
+                hint = f"chronomig restamp {name}"
                 yield self.finding("future-stamp", name, f"{name} has a stamp in the future.", hint=hint)
 
     def changed(self, branch: Branch) -> Iterator[Finding]:

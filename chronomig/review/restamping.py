@@ -87,7 +87,7 @@ def in_database(database: Database) -> Iterator[str]:
     record = database.record()
     yield from record.names
     if record.half_done:
-        yield record.half_done.name
+        yield from record.half_done.names
 
 
 def seconds_from(stamp: str) -> Iterator[str]:

@@ -97,8 +97,8 @@ class Executor:
                     from_stash=self.keeper.brings_back,
                 ) from error  # fmt: skip
             kind = Kind.FAKED if fake else Kind.APPLIED if one.is_up else Kind.REVERTED
-            notes = () if fake else tuple(self.keeper.notes)
-            done.append(Result(one.step.name, one.step.direction, kind, duration, notes))
+            told = () if fake else (tuple(self.keeper.notes), tuple(self.keeper.warnings))
+            done.append(Result(one.step.name, one.step.direction, kind, duration, *told))
             yield done[-1]
 
     def _move(self, run: Run) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,6 +20,7 @@ from chronomig.history.adoption import MisfitRefused
 from chronomig.history.events import Event, Kind
 from chronomig.history.recorder import django_applied
 from chronomig.history.table import unreachable
+from chronomig.lock import Holder, Lock, locked
 from chronomig.planning.baselines import BeforeBaselineRefused, BetweenRefused, between
 from chronomig.planning.plan import Plan, Step
 from chronomig.planning.record import Applied, Record, Renamed
@@ -30,9 +31,8 @@ from chronomig.running.collapse import Collapse, NotEmptyRefused, tables_there
 from chronomig.running.executor import Executor
 from chronomig.running.garbage import collected_often
 from chronomig.running.interrupts import stopping_at_an_edge
-from chronomig.running.lock import Holder, Lock, locked
 from chronomig.running.permissions import changed_apps, incomplete_apps
-from chronomig.running.preparing import Prepared, prepare
+from chronomig.running.preparing import IrreversibleRefused, Prepared, prepare
 from chronomig.running.results import Result, Watcher
 from chronomig.running.signals import send_post_migrate, send_pre_migrate
 from chronomig.running.stashing import keeper_for, tidy
@@ -143,6 +143,20 @@ def load_journey(journey: Journey, choices: Choices) -> list[Prepared]:
     return prepare(journey.plan, lambda name: loader.load(entries[name]), fake=choices.fake)
 
 
+def load_journeys(journeys: Iterable[Journey], choices: Choices) -> list[list[Prepared]]:
+    """Load the code of all plans; what cannot be undone is named at once, whichever database it is in the way of."""
+    found: list[list[Prepared]] = []
+    stuck: dict[str, Loaded] = {}
+    for journey in journeys:
+        try:
+            found.append(load_journey(journey, choices))
+        except IrreversibleRefused as refused:
+            stuck |= {one.name: one for one in refused.irreversible}
+    if stuck:
+        raise IrreversibleRefused([stuck[name] for name in sorted(stuck, reverse=True)])
+    return found
+
+
 def refuse_unless_empty(journey: Journey) -> None:
     """Raise NotEmptyRefused, unless there is nothing to run, or what is half done is a collapse."""
     half = journey.record.half_done
@@ -187,7 +201,7 @@ def migrate(journey: Journey, choices: Choices, reporter: Reporter) -> Iterator[
             reporter.renamed(database, now.record.renamed)
         if not now.runs:
             return
-        if adopted := database.adopt():
+        if now.adoptable and (adopted := database.adopt()):
             reporter.adopted(database, adopted)
         yield from _run(now, prepared, choices, reporter, lock)
 
@@ -223,7 +237,7 @@ def _run(
         reporter.remarked(problem)
     states = database.states(journey.record, journey.code)
     limits = None if choices.fake else choices.stash
-    keeper = keeper_for(database, prepared, lambda: database.states(journey.record, journey.code), limits)
+    keeper = keeper_for(database, prepared, journey.record.names, states.fork, limits)
     executor = Executor(
         database.connection, database.history, states, reporter, keeper,
         batch=database.set.config.batch, timeouts=choices.timeouts_of(database), fresh=partial(fresh, journey),
@@ -237,6 +251,8 @@ def _run(
             for result in _execute(executor, journey, prepared, choices):
                 left.pop(0)
                 reporter.moved(database, result)
+                for warning in result.warnings:
+                    reporter.remarked(f"{database.alias}: {warning}")
                 yield result
                 lock.insist()
             changed = _apps_to_look_at(journey, prepared, before, states.current)

@@ -27,6 +27,7 @@ class IrreversibleRefused(Refused):
     """Migrations that cannot be undone stand in the way."""
 
     def __init__(self, irreversible: Sequence[Loaded]) -> None:
+        self.irreversible = tuple(irreversible)
         self.names = tuple(loaded.name for loaded in irreversible)
         super().__init__(
             f"{len(irreversible)} migration{'s' * (len(irreversible) != 1)} cannot be undone; nothing was run.",

@@ -25,6 +25,8 @@ class Result:
     """None for one of several that ran as one."""
     notes: tuple[str, ...] = ()
     """What else happened: rows that were stashed or restored."""
+    warnings: tuple[str, ...] = ()
+    """What somebody has to hear however quiet the run is: rows that could not come back."""
 
 
 class Watcher(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from chronomig.batches.batching import Move
 from chronomig.code.folding import States, fold
@@ -16,12 +16,19 @@ from chronomig.stash import Keeper, Limits, NothingKept, fills_again
 
 
 def keeper_for(
-    database: Database, prepared: Sequence[Prepared], states: Callable[[], States], limits: Limits | None
+    database: Database,
+    prepared: Sequence[Prepared],
+    applied: Collection[str],
+    states: Callable[[], States],
+    limits: Limits | None,
 ) -> NothingKept:
-    """Return what puts rows aside and brings them back; raise TooMuch when the stash cannot take what would go."""
+    """
+    Return what puts rows aside and brings them back; raise TooMuch when the stash cannot take what would go.
+
+    *states* gives those of the database, to be changed.
+    """
     if limits is None or not database.stashes:
         return NothingKept()
-    applied = database.history.read().names
     seen = [one for one in prepared if not one.loaded.overrides_execution]
     downs = [one for one in seen if not one.is_up]
     has_rows = applied or database.stash.all()  # what comes back is the timeline's, too
@@ -33,7 +40,7 @@ def keeper_for(
     ]
     came_back = [
         one
-        for one in database.stash.spent()
+        for one in database.stash.came_back()
         if filling and one.direction is Direction.DOWN and one.migration in applied
     ]
     database.stash.sweep(but=came_back)

@@ -21,7 +21,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig.config import TimeoutConfig
 from chronomig.errors import ConfigError
-from chronomig.running.lock import is_pooled
+from chronomig.lock import is_pooled
 
 Values = Mapping[str, str | float]
 """Session variable -> value."""

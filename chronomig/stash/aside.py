@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig.planning.record import Direction
-from chronomig.stash.entries import FLAG, Entries, Entry, State
+from chronomig.stash.entries import COMES, FLAG, Entries, Entry, State
 from chronomig.stash.tables import Table, execute, query
 
 SAMPLE = 1_000
@@ -54,8 +54,13 @@ def put_aside(
     table: Table,
     column: str | None,
     size: int,
+    where: str = "1 = 1",
 ) -> Entry:
-    """Copy the rows of *table*, or one column of it with the primary key. The entry counts when all is there."""
+    """
+    Copy the rows of *table*, or one column of it with the primary key; all of them, or those *where*.
+
+    The entry counts when all is there.
+    """
     entry = entries.add(migration, direction, table, column, size)
     quote = connection.ops.quote_name
     names = ", ".join(map(quote, copied(table, column)))
@@ -63,7 +68,8 @@ def put_aside(
         execute(connection, f"LOCK TABLE {quote(table.name)} IN ACCESS EXCLUSIVE MODE")
     execute(
         connection,
-        f"CREATE TABLE {quote(entry.rows_table)} AS SELECT {names}, 0 AS {quote(FLAG)} FROM {quote(table.name)}",
+        f"CREATE TABLE {quote(entry.rows_table)} AS "
+        f"SELECT {names}, {COMES} AS {quote(FLAG)} FROM {quote(table.name)} WHERE {where}",
     )
     if table.key:
         index_key(connection, entry.rows_table, table)

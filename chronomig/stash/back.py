@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+from django.db import DataError, IntegrityError, transaction
 from django.db import Error as DatabaseFault
-from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from chronomig.stash import tables
-from chronomig.stash.entries import FLAG, Entries, Entry, State
+from chronomig.stash.entries import CAME, COMES, COMES_WITH_GAPS, FLAG, MET, STAYS, Entries, Entry, State
+from chronomig.stash.renumbering import renumber
 from chronomig.stash.tables import Relation, Table, execute, fits, query
 
 Key = tuple[Any, ...]
 """The values of a primary key."""
-COMES, STAYS, COMES_WITH_GAPS = 0, 1, 2
-"""What the flag of a row says while it comes back; the last one also stays in the stash, as it was."""
+Refusals = dict[Key, str]
+"""Rows that the database does not take, and what it says."""
+NONE: Refusals = {}
+REFUSAL = (IntegrityError, DataError)
+MOST_REFUSED = 1_000
+"""Rows that are looked for one by one."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,6 @@ class Outcome:
     left: int
     """Rows that stay in the stash."""
     cause: str = ""
-    met: list[Key] = field(default_factory=list)
-    """The primary keys of rows of the table that were there already, and gave way."""
 
 
 class CannotComeBack(Exception):
@@ -45,17 +49,52 @@ def bring_back(connection: BaseDatabaseWrapper, entries: Entries, entry: Entry, 
     In the transaction that is open, and without DDL. *by_hand*, rows of a table that are there already stay.
     """
     try:
-        with transaction.atomic(connection.alias), connection.constraint_checks_disabled():
-            outcome = Return(connection, entry, by_hand=by_hand).run()
-            if by_hand or connection.vendor != "postgresql":  # there all checks that are due would be made at once
-                connection.check_constraints([entry.table.name])
+        outcome = attempt(connection, entry, by_hand=by_hand)
     except (CannotComeBack, DatabaseFault) as error:
-        outcome = Outcome(entry, 0, entry.rows, str(error).strip())
+        outcome = Outcome(entry, 0, entry.rows, in_a_line(error))
     if outcome.left:
         entries.mark(entry, State.KEPT, rows=outcome.left, cause=outcome.cause)
     else:
         entries.mark(entry, State.SPENT)
     return outcome
+
+
+def attempt(connection: BaseDatabaseWrapper, entry: Entry, *, by_hand: bool) -> Outcome:
+    """Bring all rows back, or, when the database refuses, those that it takes."""
+    with tables.unique_at_once(connection, entry.table.name):
+        try:
+            with all_or_nothing(connection, entry, by_hand=by_hand):
+                return Return(connection, entry, by_hand=by_hand).run()
+        except REFUSAL:
+            refused = find_refused(connection, Return(connection, entry, by_hand=by_hand))
+            if not refused:
+                raise
+        with all_or_nothing(connection, entry, by_hand=by_hand):
+            return Return(connection, entry, by_hand=by_hand).run(refused)
+
+
+@contextmanager
+def all_or_nothing(connection: BaseDatabaseWrapper, entry: Entry, *, by_hand: bool) -> Iterator[None]:
+    """Roll back what refers to nothing at the end."""
+    with transaction.atomic(connection.alias), connection.constraint_checks_disabled():
+        yield
+        if by_hand or connection.vendor != "postgresql":  # there all checks that are due would be made at once
+            connection.check_constraints([entry.table.name])
+
+
+def find_refused(connection: BaseDatabaseWrapper, coming: Return) -> Refusals:
+    """Return the rows that the database does not take, by trying; none of a table without a primary key."""
+    if not coming.there.key:
+        return {}
+    refused: Refusals = {}
+    with transaction.atomic(connection.alias):
+        with connection.constraint_checks_disabled():
+            coming.recognise()
+            list(coming.flag_what_stays({}))
+            if keys := coming.keys():
+                coming.try_out(keys, refused)
+        transaction.set_rollback(True, using=connection.alias)
+    return refused
 
 
 class Return:
@@ -72,26 +111,39 @@ class Return:
         self.gaps: list[tuple[str, str]] = []
         """(column, condition): where NULL stands in for a reference to what is gone."""
 
-    def run(self) -> Outcome:
+    def run(self, refused: Refusals = NONE) -> Outcome:
         """Bring back what can come; raise CannotComeBack."""
-        causes = list(self.flag_what_stays())
-        met: list[Key] = []
+        self.recognise()
+        causes = list(self.flag_what_stays(refused))
         if self.entry.column is None:
-            met = self.put_rows()
+            self.set_flag(MET, f"{self.flag} = {COMES} AND {self.in_place()}")
             back = self.count(f"{self.flag} <> {STAYS}")
+            self.put()
+            tables.count_on(self.connection, self.there, self.entry.table.last_number)
         else:
-            self.overwrite([self.entry.column])
+            self.put()
             back = self.count(f"{self.flag} = {COMES} AND {self.in_place()}")
         self.forget()
-        left = self.count("1 = 1")
-        return Outcome(self.entry, back, left, "; ".join(causes) if left else "", met)
+        left = self.count(f"{self.flag} < {CAME}")
+        return Outcome(self.entry, back, left, "; ".join(causes) if left else "")
+
+    def recognise(self) -> None:
+        """Give rows that code made anew the primary keys that they are matched by; by hand what is there stays."""
+        if self.entry.column is None and not self.by_hand:
+            renumber(self.connection, self.entry, self.there)
 
     # -- what stays -------------------------------------------------------------------------------------------------
 
-    def flag_what_stays(self) -> Iterator[str]:
+    def flag_what_stays(self, refused: Refusals) -> Iterator[str]:
         """Flag the rows that cannot come back, and say why."""
+        execute(self.connection, f"DELETE FROM {self.stash} WHERE {self.flag} >= {CAME}")
         if changed := self.count(f"{self.flag} = {STAYS}"):
             yield f"{changed} changed meanwhile"
+        for key in refused:
+            where = " AND ".join(f"{self.quote(one)} = %s" for one in self.there.key)
+            execute(self.connection, f"UPDATE {self.stash} SET {self.quote(FLAG)} = {STAYS} WHERE {where}", key)
+        if refused:
+            yield f"{len(refused)} are refused by the database ({next(iter(refused.values()))})"
         if self.entry.column is None:
             yield from self.flag_taken()
         strict = [one for one in self.relations() if not self.gives_gaps(one)]
@@ -145,24 +197,22 @@ class Return:
 
     # -- what comes -------------------------------------------------------------------------------------------------
 
-    def put_rows(self) -> list[Key]:
-        """Put the rows in; those that code has made again give way. Return the keys of these."""
-        columns, comes = self.entry.table.stored, f"{self.flag} <> {STAYS}"
-        met: list[Key] = []
+    def put(self, where: str = "1 = 1", parameters: Sequence[Any] = ()) -> None:
+        """Put the rows in, all or those *where*; rows that code has made again give way."""
+        comes = f"{self.flag} <> {STAYS} AND {where}"
+        if self.entry.column is not None:
+            self.overwrite([self.entry.column], comes, parameters)
+            return
+        columns = self.entry.table.stored
         if self.there.key:
-            keys = ", ".join(f"{self.stash}.{self.quote(one)}" for one in self.there.key)
-            met = query(self.connection, f"SELECT {keys} FROM {self.stash} WHERE {comes} AND {self.in_place()}")
-            others = [one for one in columns if one not in self.there.key]
-            if met and others:
-                self.overwrite(others)
+            if others := [one for one in columns if one not in self.there.key]:
+                self.overwrite(others, comes, parameters)
             comes += f" AND NOT {self.in_place()}"
         names, values = ", ".join(map(self.quote, columns)), ", ".join(map(self.value, columns))
         sql = f"INSERT INTO {self.table} ({names}) SELECT {values} FROM {self.stash} WHERE {comes}"
-        execute(self.connection, sql)
-        tables.count_on(self.connection, self.there, self.entry.table.last_number)
-        return met
+        execute(self.connection, sql, parameters or None)
 
-    def overwrite(self, columns: Iterable[str]) -> None:
+    def overwrite(self, columns: Iterable[str], comes: str, parameters: Sequence[Any]) -> None:
         """Give the rows that are there the values of the stash."""
         same = self.same_key()
         values = ", ".join(
@@ -170,17 +220,39 @@ class Return:
         )
         execute(
             self.connection,
-            f"UPDATE {self.table} SET {values} "
-            f"WHERE EXISTS (SELECT 1 FROM {self.stash} WHERE {same} AND {self.flag} <> {STAYS})",
+            f"UPDATE {self.table} SET {values} WHERE EXISTS (SELECT 1 FROM {self.stash} WHERE {same} AND {comes})",
+            parameters or None,
         )
 
+    def keys(self) -> list[Key]:
+        """Return the primary keys of what comes, in their order."""
+        names = ", ".join(f"{self.stash}.{self.quote(one)}" for one in self.there.key)
+        sql = f"SELECT {names} FROM {self.stash} WHERE {self.flag} <> {STAYS} ORDER BY {names}"
+        return query(self.connection, sql)
+
+    def try_out(self, keys: Sequence[Key], refused: Refusals) -> None:
+        """Put in the rows between the first and the last of *keys*, in halves where the database refuses them."""
+        names = ", ".join(f"{self.stash}.{self.quote(one)}" for one in self.there.key)
+        given = ", ".join(["%s"] * len(self.there.key))
+        try:
+            with transaction.atomic(self.connection.alias):
+                self.put(f"({names}) >= ({given}) AND ({names}) <= ({given})", [*keys[0], *keys[-1]])
+        except REFUSAL as error:
+            if len(refused) >= MOST_REFUSED:
+                raise
+            if len(keys) == 1:
+                refused[keys[0]] = in_a_line(error)
+                return
+            self.try_out(keys[: len(keys) // 2], refused)
+            self.try_out(keys[len(keys) // 2 :], refused)
+
     def forget(self) -> None:
-        """Keep in the stash what did not come back whole; of a column, what has no row any more was deleted."""
+        """Leave in the stash what did not come back whole; of a column, what has no row any more was deleted."""
         done = f"{self.flag} = {COMES}"
         if self.entry.column is not None:
             done += f" OR NOT {self.in_place()}"
-        execute(self.connection, f"DELETE FROM {self.stash} WHERE {done}")
-        self.set_flag(COMES, "1 = 1")
+        self.set_flag(CAME, done)
+        self.set_flag(COMES, f"{self.flag} < {CAME}")
 
     def value(self, column: str) -> str:
         value = f"{self.stash}.{self.quote(column)}"
@@ -225,23 +297,8 @@ def place_of(connection: BaseDatabaseWrapper, entry: Entry) -> Table:
     return there
 
 
-def empty(connection: BaseDatabaseWrapper, table: Table, but: Sequence[Key]) -> None:
-    """Delete the rows of *table*, but for those with the primary keys in *but*; references to them stay."""
-    quote = connection.ops.quote_name
-    with connection.constraint_checks_disabled():
-        if not but:
-            execute(connection, f"DELETE FROM {quote(table.name)}")
-        for key in rows_but(connection, table, but) if but else ():
-            where = " AND ".join(f"{quote(one)} = %s" for one in table.key)
-            execute(connection, f"DELETE FROM {quote(table.name)} WHERE {where}", key)
-    tables.count_anew(connection, table)
-
-
-def rows_but(connection: BaseDatabaseWrapper, table: Table, but: Sequence[Key]) -> list[Key]:
-    names = ", ".join(map(connection.ops.quote_name, table.key))
-    found = query(connection, f"SELECT {names} FROM {connection.ops.quote_name(table.name)}")
-    kept = set(but)
-    return [key for key in found if key not in kept]
+def in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def leave_changed(connection: BaseDatabaseWrapper, entry: Entry) -> None:

@@ -20,7 +20,11 @@ from chronomig.stash.tables import Table, place_of
 
 TABLE = "chronomig_stash"
 FLAG = "chronomig_left"
-"""A column of every stash table: 1 for rows that cannot come back now."""
+"""A column of every stash table: what becomes of the row."""
+COMES, STAYS, COMES_WITH_GAPS = 0, 1, 2
+"""Comes back; cannot; comes without a reference, and stays in the stash, too, as it was."""
+CAME, MET = 3, 4
+"""Is in place again; so is what met a row of the same key, made by code of the run. Both go with the next sweep."""
 
 
 class State(StrEnum):
@@ -118,9 +122,15 @@ class Entries:
         """Return what is in the stash, oldest first; nothing when there is no list."""
         return [one for one in self._read() if one.state is not State.SPENT]
 
-    def spent(self) -> list[Entry]:
+    def came_back(self) -> list[Entry]:
         """Return what came back in a run that did not come to its end, which would have swept it."""
-        return [one for one in self._read() if one.state is State.SPENT]
+        return [
+            one for one in self._read() if one.state is State.SPENT or (one.state is State.KEPT and self._came(one))
+        ]
+
+    def _came(self, entry: Entry) -> bool:
+        table, flag = map(self.connection.ops.quote_name, (entry.rows_table, FLAG))
+        return bool(tables.query(self.connection, f"SELECT 1 FROM {table} WHERE {flag} >= {CAME} LIMIT 1"))
 
     def _read(self) -> list[Entry]:
         return [_entry(row) for row in self._rows().order_by("id")] if self._exists() else []
@@ -154,9 +164,14 @@ class Entries:
     def sweep(self, but: Collection[Entry] = ()) -> None:
         """Drop the tables of what is spent or was never finished. Not while a migration runs."""
         for entry in self._read():
-            if entry.state in (State.SPENT, State.UNFINISHED) and entry not in but:
+            if entry in but:
+                continue
+            if entry.state in (State.SPENT, State.UNFINISHED):
                 self.drop_tables(entry)
                 self._rows().filter(pk=entry.id).delete()
+            elif entry.state is State.KEPT:
+                table, flag = map(self.connection.ops.quote_name, (entry.rows_table, FLAG))
+                tables.execute(self.connection, f"DELETE FROM {table} WHERE {flag} >= {CAME}")
 
     def drop_tables(self, entry: Entry) -> None:
         for name in (entry.rows_table, entry.after_table):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
-from typing import NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import operations as ops
@@ -16,10 +15,11 @@ from chronomig.errors import Refused
 from chronomig.planning.record import Direction
 from chronomig.stash import tables
 from chronomig.stash.aside import Weight, put_after, put_aside, renew_after, together, weigh
-from chronomig.stash.back import Key, Outcome, bring_back, empty, leave_changed
+from chronomig.stash.back import Outcome, bring_back, leave_changed
 from chronomig.stash.entries import Entries, Entry, State
 from chronomig.stash.gaps import RemovedField, fill_gaps, needs_value, removed_field
 from chronomig.stash.places import OPPOSITE, altered, changes_table, dropped, fills_again, is_code, places_made
+from chronomig.stash.stepping import step_aside
 from chronomig.stash.tables import Table, place_of, plural
 
 
@@ -46,15 +46,6 @@ class Limits:
         return tuple(Direction) if self.both_ways else (Direction.DOWN,)
 
 
-class Returned(NamedTuple):
-    """A table or column whose rows came back in this run."""
-
-    table: str
-    column: str | None
-    met: list[Key]
-    """The primary keys of rows that were there already: code had made them anew."""
-
-
 class TooMuch(Refused):
     """Rows would be dropped that the stash cannot take."""
 
@@ -70,6 +61,7 @@ class NothingKept:
     """Stands in where rows are let go."""
 
     notes: tuple[str, ...] | list[str] = ()
+    warnings: tuple[str, ...] | list[str] = ()
     brings_back = False
     """Whether rows came back in this run, or were about to."""
 
@@ -117,7 +109,7 @@ class Keeper(NothingKept):
             if one.state is State.STASHED and one.direction is Direction.DOWN and one.migration in applied
         )
         """What waits to come back, its place being there; from an earlier run that did not get there, too."""
-        self.returned = first_of_each_place(came_back)
+        self.returned = last_of_each_place(came_back)
         """What came back in this run, and in those before it that did not come to their end."""
         self._edge = self._standing()
         self.migration = ""
@@ -136,6 +128,7 @@ class Keeper(NothingKept):
         self.direction = direction
         self.resumed = left is not None
         self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.made: list[Entry] = []
         waiting = {one.id for one in self.ready}
         self.coming = [one for one in self._lying_of(OPPOSITE[direction]) if one.id not in waiting]
@@ -156,7 +149,7 @@ class Keeper(NothingKept):
         """Note that what was done so far is done: a further try begins behind it."""
         self._edge = self._standing()
 
-    def _standing(self) -> tuple[list[Entry], list[Entry], list[Returned], set[str]]:
+    def _standing(self) -> tuple[list[Entry], list[Entry], list[Entry], set[str]]:
         return list(self.lying), list(self.ready), list(self.returned), set(self.filling)
 
     @property
@@ -248,23 +241,25 @@ class Keeper(NothingKept):
             if self.connection.vendor == "postgresql":
                 self.connection.check_constraints()
 
-    def _copy(self, table: Table, column: str | None, size: int, direction: Direction) -> Entry:
+    def _copy(self, table: Table, column: str | None, size: int, direction: Direction, where: str = "1 = 1") -> Entry:
         with together(self.connection):
-            entry = put_aside(self.connection, self.entries, self.migration, direction, table, column, size)
+            entry = put_aside(self.connection, self.entries, self.migration, direction, table, column, size, where)
         self.lying.append(entry)
         return entry
 
     def _take_out(self) -> None:
-        """Take what came back out again; rows that code of this run had made stay. It is the first to come back."""
-        taken = []
-        for one in self.returned:
-            table = tables.read(self.connection, one.table)
-            if table is None or (one.column is not None and one.column not in table.columns):
-                continue
-            taken.append(self._copy(table, one.column, 0, Direction.DOWN))
-            if one.column is None:
-                empty(self.connection, table, one.met)
-        self.ready = in_order_of_places([*taken, *self.ready])  # a run that was killed may have taken out the others
+        """Take what came back out again; rows that code of this run made stay. It is the first to come back."""
+
+        def copy(table: Table, column: str | None, where: str) -> Entry:
+            return self._copy(table, column, 0, Direction.DOWN, where)
+
+        with together(self.connection):  # in a migration without a transaction, too: rows refer to each other
+            copies = step_aside(self.connection, self.returned, copy)
+            for empty in (one for one in copies if not one.rows):
+                self.entries.mark(empty, State.SPENT)
+                self.lying.remove(empty)
+        ready = [*(one for one in copies if one.rows), *self.ready]
+        self.ready = in_order_of_places(ready) if self.resumed else ready  # who was killed may have taken out others
         self.returned = []
 
     def _bring_back(self) -> None:
@@ -273,7 +268,8 @@ class Keeper(NothingKept):
             outcome = bring_back(self.connection, self.entries, entry)
             self.lying = [one for one in self.lying if one.id != entry.id]
             self.notes.append(told(outcome))
-            self.returned.append(Returned(entry.table.name, entry.column, outcome.met))
+            self.warnings += [warning(outcome)] * bool(outcome.left)
+            self.returned.append(entry)
             self._renew_after(entry)
         if self.ready and self.connection.vendor == "postgresql":
             self.connection.check_constraints()  # a table cannot be altered while checks of its rows are due
@@ -365,10 +361,10 @@ def in_order_of_places(entries: Iterable[Entry]) -> list[Entry]:
     return waiting + [one for one in newest_first if one.column is not None]
 
 
-def first_of_each_place(came_back: Iterable[Entry]) -> list[Returned]:
+def last_of_each_place(came_back: Iterable[Entry]) -> list[Entry]:
     """Return what *came_back*, in the order in which places were made; code may have taken some out again since."""
-    places = dict.fromkeys((one.table.name, one.column) for one in came_back)
-    return [Returned(table, column, []) for table, column in reversed(places)]
+    places = {(one.table.name, one.column): one for one in came_back}
+    return [*reversed(places.values())]
 
 
 def told(outcome: Outcome) -> str:
@@ -378,3 +374,14 @@ def told(outcome: Outcome) -> str:
     if not outcome.left:
         return text
     return f"{text}; {outcome.left} stay in the stash as {entry.id}: {outcome.cause}"
+
+
+def warning(outcome: Outcome) -> str:
+    """Say what stays in the stash, why, and what to do with it."""
+    entry = outcome.entry
+    return (
+        f"{plural(outcome.left)} of {entry.place} {'stays' if outcome.left == 1 else 'stay'} in the stash, "
+        f"in {entry.rows_table}: {outcome.cause}. "
+        f"chronomig stash lists what is there; chronomig stash restore {entry.id} tries again, "
+        f"chronomig stash drop {entry.id} lets go."
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,6 +22,31 @@ COLUMNS = {
     """,
 }
 """By vendor; its keys are the vendors that a stash works on."""
+REFERENCES = {
+    "sqlite": """
+        SELECT one.name, link."from", link."table",
+            COALESCE(link."to", (SELECT name FROM pragma_table_info(link."table") WHERE pk = 1))
+        FROM sqlite_master one, pragma_foreign_key_list(one.name) link WHERE one.type = 'table'
+    """,
+    "postgresql": """
+        SELECT one.relname, mine.attname, other.relname, theirs.attname
+        FROM pg_constraint link
+        JOIN pg_class one ON one.oid = link.conrelid AND pg_table_is_visible(one.oid)
+        JOIN pg_class other ON other.oid = link.confrelid AND pg_table_is_visible(other.oid)
+        JOIN pg_attribute mine ON mine.attrelid = one.oid AND mine.attnum = link.conkey[1]
+        JOIN pg_attribute theirs ON theirs.attrelid = other.oid AND theirs.attnum = link.confkey[1]
+        WHERE link.contype = 'f' AND array_length(link.conkey, 1) = 1
+    """,
+    "mysql": """
+        SELECT table_name, column_name, referenced_table_name, referenced_column_name
+        FROM information_schema.key_column_usage
+        WHERE table_schema = DATABASE() AND referenced_table_schema = DATABASE()
+    """,
+}
+DEFERRED = """
+    SELECT conname FROM pg_constraint
+    WHERE conrelid = to_regclass(quote_ident(%s)) AND contype IN ('u', 'x') AND condeferred
+"""
 Row = tuple[Any, ...]
 INTEGERS = frozenset({"smallint", "int", "integer", "bigint"})
 TEXTS = ("varchar", "character varying")
@@ -48,7 +74,7 @@ class Table:
     name: str
     columns: Mapping[str, Column]
     key: tuple[str, ...] = ()
-    """The columns of the primary key."""
+    """The columns of the primary link."""
     relations: tuple[Relation, ...] = ()
     last_number: int | None = None
     """The last number that the primary key counted."""
@@ -88,6 +114,11 @@ def read(connection: BaseDatabaseWrapper, name: str) -> Table | None:
     }
     number = last_number(connection, real, key[0]) if len(key) == 1 else None
     return Table(real, columns, tuple(key), tuple(relations), number)
+
+
+def references(connection: BaseDatabaseWrapper) -> list[tuple[str, Relation]]:
+    """Return (table, foreign key) of all tables that are there."""
+    return [(name, Relation(*relation)) for name, *relation in query(connection, REFERENCES[connection.vendor])]
 
 
 def has_rows(connection: BaseDatabaseWrapper, name: str) -> bool:
@@ -172,6 +203,20 @@ def sequence_of(connection: BaseDatabaseWrapper, table: str, column: str) -> str
     quoted = connection.ops.quote_name(table)
     found: str | None = query(connection, "SELECT pg_get_serial_sequence(%s, %s)", [quoted, column])[0][0]
     return found
+
+
+@contextmanager
+def unique_at_once(connection: BaseDatabaseWrapper, table: str) -> Iterator[None]:
+    """Let what is to be unique at the end of the transaction be so after each statement, meanwhile."""
+    names = query(connection, DEFERRED, [table]) if connection.vendor == "postgresql" else []
+    listed = ", ".join(connection.ops.quote_name(name) for (name,) in names)
+    if listed:
+        execute(connection, f"SET CONSTRAINTS {listed} IMMEDIATE")
+    try:
+        yield
+    finally:
+        if listed:
+            execute(connection, f"SET CONSTRAINTS {listed} DEFERRED")
 
 
 def query(

@@ -47,15 +47,6 @@ def encode_model(model: ModelState) -> Json:
     return found
 
 
-def decode_model(form: Json) -> ModelState:
-    """Return the model state of a JSON form; raise what is raised where the form does not fit."""
-    bases = tuple(decode(form["bases"]))
-    managers = [tuple(pair) for pair in decode(form["managers"])]
-    return ModelState(
-        form["app_label"], form["name"], decode(form["fields"]), decode(form["options"]), bases, managers
-    )
-
-
 def encode(value: Any) -> Json:
     """Return the JSON form of *value*; raise NotEncodable."""
     kind = type(value)
@@ -112,10 +103,10 @@ def named(name: str) -> Any:
 
 def _construct(content: Json) -> Any:
     path, args, kwargs = content
-    return _deconstructible(path)(*decode(args), **decode(kwargs))
+    return deconstructible(path)(*decode(args), **decode(kwargs))
 
 
-def _deconstructible(path: str) -> Callable[..., Any]:
+def deconstructible(path: str) -> Callable[..., Any]:
     """Return what makes objects that can be deconstructed; nothing else may be called by a snapshot."""
     module, _, attribute = path.rpartition(".")
     found: Any = getattr(import_module(module), attribute)
@@ -129,7 +120,7 @@ def _manager(content: Json) -> Any:
     if as_manager:
         module, _, attribute = queryset_path.rpartition(".")
         return getattr(import_module(module), attribute).as_manager()
-    return _deconstructible(manager_path)(*(args or ()), **(kwargs or {}))
+    return deconstructible(manager_path)(*(args or ()), **(kwargs or {}))
 
 
 def _sorted(values: Any) -> list[Json]:

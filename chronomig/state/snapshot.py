@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from importlib import import_module, metadata
 from typing import Any
 
 import django
 from django.conf import settings
 
-from chronomig.state.encoding import Json, NotEncodable, decode_model, encode_model
+from chronomig.state.encoding import Json, NotEncodable, deconstructible, named
 from chronomig.state.project import ProjectState
 from chronomig.state.references import key_of, references_of
+from chronomig.state.stored import StoredModel, compact, in_two
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Unusable(ValueError):
@@ -26,19 +26,23 @@ def dump(state: ProjectState) -> str:
     """
     Return the text of *state*; raise NotEncodable.
 
-    Written is what comes back the same: the text is read again and compared. A relation to a model that is gone needs
-    more than the state itself (its last form), so that such a state is refused.
+    Below the head stands one line with what is known of every model at once, then a line for each of them. Written is
+    what comes back the same: each model is read again and compared. A relation to a model that is gone needs more
+    than the state itself (its last form), so that such a state is refused.
     """
+    known, texts, seen = [], [], Named()
     for key, model in state.models.items():
         for reference in references_of(model):
             if reference.target not in state.models:
                 raise NotEncodable(f"{'.'.join(key)} refers to {'.'.join(reference.target)}, which is not there")
-    models = [encode_model(model) for model in state.models.values()]
-    body = json.dumps(models, separators=(",", ":"))
-    again = json.dumps([encode_model(decode_model(form)) for form in json.loads(body)], separators=(",", ":"))
-    if again != body:
-        raise NotEncodable("a field or option does not come back as it was")
-    return f"{json.dumps(_head(body, models), sort_keys=True)}\n{body}\n"
+        one, text = in_two(model)
+        if in_two(StoredModel.waiting(one, text)) != (one, text):
+            raise NotEncodable(f"a field or option of {'.'.join(key)} does not come back as it was")
+        known.append(one)
+        texts.append(text)
+        seen.read([one["bases"], one["managers"], *json.loads(text)], model.options.get("swappable"))
+    body = "\n".join([compact(known), *texts])
+    return f"{json.dumps(_head(body, seen), sort_keys=True)}\n{body}\n"
 
 
 def load(text: str) -> ProjectState:
@@ -52,7 +56,8 @@ def load(text: str) -> ProjectState:
         if head["sha256"] != hashlib.sha256(body.encode()).hexdigest():
             raise Unusable("it is damaged")
         _check_conditions(head)
-        models = [decode_model(form) for form in json.loads(body)]
+        known, *texts = body.split("\n")
+        models = [StoredModel.waiting(*pair) for pair in zip(json.loads(known), texts, strict=True)]
     except Unusable:
         raise
     except Exception as error:  # whatever a class of another version raises: the files are still there
@@ -60,15 +65,47 @@ def load(text: str) -> ProjectState:
     return ProjectState({key_of(model): model for model in models})
 
 
-def _head(body: str, models: list[Json]) -> dict[str, Json]:
-    parts = [form[part] for form in models for part in ("fields", "options", "bases", "managers")]
-    modules = sorted({module for module in _modules_in(parts) if module.partition(".")[0] != "django"})
+class Named:
+    """What the models of a snapshot name, so that reading can find out at once whether all of it is there."""
+
+    def __init__(self) -> None:
+        self.makers: set[str] = set()
+        """Paths of classes that are called."""
+        self.names: set[str] = set()
+        """``module:qualified name`` of what is referred to."""
+        self.settings: set[str] = set()
+
+    def read(self, form: Json, swappable: str | None = None) -> None:
+        """Take in what *form* makes or names."""
+        if swappable:
+            self.settings.add(swappable)
+        if isinstance(form, dict):
+            for tag, content in form.items():
+                if tag == "new":
+                    self.makers.add(content[0])
+                elif tag in ("name", "enum"):
+                    self.names.add(content if tag == "name" else content[0])
+                self.read(content)
+        elif isinstance(form, list):
+            for one in form:
+                self.read(one)
+
+    @property
+    def modules(self) -> list[str]:
+        """Where it stands, but for Django's own."""
+        found = {path.rpartition(".")[0] for path in self.makers} | {name.partition(":")[0] for name in self.names}
+        return sorted(module for module in found if module.partition(".")[0] != "django")
+
+
+def _head(body: str, seen: Named) -> dict[str, Json]:
     return {
         "format": FORMAT,
         "sha256": hashlib.sha256(body.encode()).hexdigest(),
         "django": django.__version__,
-        "settings": {name: getattr(settings, name) for name in _swappable_settings(models)},
-        "modules": {module: _hash_of(module) for module in modules},
+        "settings": {name: getattr(settings, name) for name in sorted(seen.settings)},
+        "modules": {module: _hash_of(module) for module in seen.modules},
+        "makers": sorted(seen.makers),
+        "names": sorted(seen.names),
     }
 
 
@@ -81,25 +118,10 @@ def _check_conditions(head: dict[str, Any]) -> None:
     for module, known in head["modules"].items():
         if _hash_of(module) != known:
             raise Unusable(f"the module {module} changed")
-
-
-def _swappable_settings(models: list[Json]) -> set[str]:
-    options = [dict(form["options"]["dict"]) for form in models]
-    return {one["swappable"] for one in options if one.get("swappable")}
-
-
-def _modules_in(form: Json) -> Iterator[str]:
-    """Yield the modules of what *form* makes or names."""
-    if isinstance(form, list):
-        for one in form:
-            yield from _modules_in(one)
-    elif isinstance(form, dict):
-        for tag, content in form.items():
-            if tag == "new":
-                yield content[0].rpartition(".")[0]
-            elif tag in ("name", "enum"):
-                yield (content if tag == "name" else content[0]).partition(":")[0]
-            yield from _modules_in(content)
+    for path in head["makers"]:
+        deconstructible(path)
+    for name in head["names"]:
+        named(name)
 
 
 def _hash_of(module: str) -> str:

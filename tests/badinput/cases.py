@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from chronomig.config import Config, DatabaseConfig, SetConfig
+from chronomig.config import Config, DatabaseConfig, SetConfig, keys_of
 from tests.badinput.drawing import ODD, STAMPS, command, encodable, row_value, text, value
 from tests.badinput.site import A, B, C, Site
 from tests.gitting import Git
@@ -226,19 +226,19 @@ def beside(random: Random, site: Site) -> Case:
 
 
 def configuration(random: Random, site: Site) -> Case:
-    keys = [*Config.model_fields, *Config.model_fields, "nonsense", encodable(text(random)) or "x"]
+    keys = [*keys_of(Config), *keys_of(Config), "nonsense", encodable(text(random)) or "x"]
     values = {random.choice(keys): value(random) for _ in range(random.randrange(1, 3))}
     if random.random() < 0.3:
         values = {
             "sets": {
                 "default": {
-                    random.choice([*SetConfig.model_fields]): value(random),
+                    random.choice([*keys_of(SetConfig)]): value(random),
                     "databases": random.choice([["default"], value(random)]),
                 }
             }
         }
     elif random.random() < 0.3:
-        values = {"databases": {"default": {random.choice([*DatabaseConfig.model_fields]): value(random)}}}
+        values = {"databases": {"default": {random.choice([*keys_of(DatabaseConfig)]): value(random)}}}
     where = random.choice(["pyproject", "settings", "settings whole", "broken", "pyproject is a folder", "tool"])
     pyproject, settings = site.root / "pyproject.toml", site.root / "site_settings.py"
     match where:

@@ -1,0 +1,63 @@
+"""
+``python -m benchmarks.inside.operations``: apply what is pending, print what each operation cost beyond its SQL.
+
+The CPU time of this process between the first statement of the migrations and the last, without that of the statements
+themselves: no start, no import, no reading of the history or of a state, no waiting. In milliseconds, over the number
+of operations.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from chronomig.opening import open_project
+from chronomig.running.executor import Executor
+from chronomig.running.garbage import collected_often
+from chronomig.running.migrator import Choices, load_journey, plan_journey
+
+
+class Deaf:
+    """Hears what the executor does, and does nothing about it."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_: None
+
+
+class Statements:
+    """Adds up the CPU time of the statements of a connection."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self, execute: Callable[..., Any], *arguments: Any) -> Any:
+        began = time.process_time()
+        try:
+            return execute(*arguments)
+        finally:
+            self.seconds += time.process_time() - began
+
+
+def main() -> None:
+    (database,) = open_project().databases.values()
+    journey = plan_journey(database, Choices())
+    prepared = load_journey(journey, Choices())
+    states = database.states(journey.record, journey.code)
+    states.current  # noqa: B018  a property that folds
+    executor = Executor(database.connection, database.history, states, Deaf(), batch=True)
+    executor.ensure_tables(prepared)
+    statements = Statements()
+    with collected_often(), database.connection.execute_wrapper(statements):
+        began = time.process_time()
+        for _ in executor.execute(prepared):
+            pass
+        beyond = time.process_time() - began - statements.seconds
+    operations = sum(len(one.loaded.operations) for one in prepared)
+    json.dump(beyond / operations * 1000, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
