@@ -219,3 +219,17 @@ def test_what_is_half_done_can_be_marked(two: Project) -> None:
     assert two.states()[name] == "half done"
     two.ok("mark", name, "applied", "--yes")
     assert two.states()[name] == "applied"
+
+
+def test_each_of_the_three_corrections_is_an_event_with_its_direction(two: Project) -> None:
+    path = two.root / f"project_migrations/default/{A}.py"
+    path.write_text(path.read_text() + "\n# edited\n")
+    for command in (["accept", A], ["mark", B, "unapplied"], ["mark", B, "applied"]):
+        two.ok(*command, "--yes")
+    (two.root / f"project_migrations/default/{B}.py").unlink()
+    two.ok("forget", B, "--yes")
+    events = two.rows("SELECT kind, direction, name FROM chronomig_history ORDER BY id")
+    assert [one[2] for one in events[-4:]] == [A, B, B, B]
+    assert [one[:2] for one in events[-4:]] == [
+        ["accepted", "up"], ["faked", "down"], ["faked", "up"], ["forgotten", "down"],
+    ]  # fmt: skip

@@ -303,9 +303,7 @@ class Keeper(NothingKept):
             why = "Its rows could not be matched by primary key when they come back."
             raise TooMuch(what, why, "give the table a primary key")
         if weight.rows and column in table.key:
-            why = (
-                "It is the primary key, by which rows come back, and the type before cannot hold some of its values."
-            )
+            why = "Rows come back by the primary key, and the type before cannot hold some of its values."
             raise TooMuch(what, why, "change or delete the rows with values that do not fit")
         lying = sum(entry.size for entry in self.lying)
         if weight.rows and weight.size + lying > self.limits.megabytes * 1_000_000:
@@ -321,8 +319,13 @@ class Keeper(NothingKept):
         if not self.coming:
             return []
         places = places_made(move, self.direction)
-        found = {place_in(one): one for one in self.coming}
-        return [one for place, one in found.items() if place in places]
+        alters = type(move.operation) is ops.AlterField
+        found = [one for one in self.coming if place_in(one) in places and self._is_altered(one) is alters]
+        return list({place_in(one): one for one in found}.values())
+
+    def _is_altered(self, entry: Entry) -> bool:
+        """Whether the column was there all the time, with another type."""
+        return entry.column is not None and tables.read(self.connection, entry.after_table) is not None
 
     def _lies_there(self, table: Table, column: str) -> bool:
         mine = self._lying_of(self.direction)
