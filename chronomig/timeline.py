@@ -163,7 +163,10 @@ def read_timeline(directory: Path, set_name: str, *, now: datetime) -> Timeline:
         raise TimelineError(
             f"The directory of the set {set_name!r} is not there: {directory}.",
             cause="Every set has a folder of its own below the migrations directory.",
-            next_step=f"Create it (chronomig init does), or correct 'directory' or 'sets.{set_name}'.",
+            next_step=(
+                "Create it: chronomig init does; chronomig adopt, where apps have migrations of Django's own. "
+                f"Or correct 'directory' or 'sets.{set_name}'."
+            ),
         ) from error
     except OSError as error:
         raise TimelineError(

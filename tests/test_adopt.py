@@ -117,7 +117,9 @@ def test_a_timeline_makes_the_database_that_django_makes_and_adopts_it_without_r
     assert slugs.index("shop_0002_fill") < slugs.index("taggit_0001_initial")
     assert slugs.index("people_0001_initial") < slugs.index("shop_0001_initial") < slugs.index("people_0002_best")
     rows = len(project.rows("SELECT id FROM django_migrations"))
-    assert f"default: django_migrations has {rows} rows; of {rows} files, {rows} would be adopted by migrate" in told
+    assert (
+        f"default: django_migrations has {rows} rows; of {rows} files, migrate would adopt {rows} and run 0" in told
+    )
     assert "fresh: django_migrations has 0 rows" in told
     assert project.ok("makemigrations", "--check").out == "default: no changes\n"
     status, fresh = project.ok("status", "--json").json["databases"]
@@ -159,7 +161,7 @@ def test_a_dry_run_shows_everything_and_writes_nothing(small: Project) -> None:
     told = small.ok("adopt", "--dry-run", "--move").out
     assert "default: would write project_migrations/default/" in told
     assert "would delete shop/migrations/0001_initial.py" in told
-    assert "16 rows; of 16 files, 16 would be adopted" in told
+    assert "16 rows; of 16 files, migrate would adopt 16 and run 0" in told
     assert not (small.root / "project_migrations").exists()
     assert originals(small) == ["0001_initial.py", "0002_item_m.py"]
 
@@ -274,8 +276,21 @@ def test_an_original_that_others_import_stays(small: Project) -> None:
     told = small.ok("adopt", "--move", "--yes").out
     assert "kept, because shop.migrations.0003_more imports it: shop/migrations/0003_helping.py" in told
     assert originals(small) == ["0003_helping.py"]
+    again = small.ok("adopt", "--move").out
+    assert f"kept, because {small.files()[-2]} imports it: shop/migrations/0003_helping.py" in again
     small.ok("makemigrations", "--check")
     small.ok("migrate")
+
+
+def test_originals_can_be_deleted_later_but_not_what_was_changed_meanwhile(small: Project) -> None:
+    small.ok("adopt")
+    path = small.root / "shop/migrations/0002_item_m.py"
+    path.write_text(f"{path.read_text()}# more\n")
+    told = small.ok("adopt", "--move", "--yes").out
+    assert "deleted shop/migrations/0001_initial.py" in told
+    assert "kept, because it was changed since it was copied: shop/migrations/0002_item_m.py" in told
+    assert originals(small) == ["0002_item_m.py"]
+    assert small.ok("makemigrations", "--check").out == "default: no changes\n"
 
 
 def test_branches_of_one_app_are_refused_as_django_refuses_them(small: Project) -> None:
@@ -344,8 +359,10 @@ def test_a_database_at_or_before_a_squash_is_adopted(squashed: Project, state: s
         squashed.configure(base=BASE_APPS)
     if state == "only the squash":
         forget(squashed, *SQUASHED)
-    squashed.ok("adopt")
+    told = squashed.ok("adopt", "--move", "--yes").out
     assert [name[15:] for name in squashed.files() if "shop" in name] == ["shop_0001_squashed_0002_b"]
+    for name in SQUASHED:
+        assert f"kept, because only the squash of it was copied: shop/migrations/{name}.py" in told
     done = squashed.ok("migrate")
     assert "applied" not in done.out
     assert "shop_0001_squashed_0002_b" in done.out
@@ -383,11 +400,22 @@ def test_a_database_in_the_middle_of_a_squash_that_adopt_did_not_see_is_refused_
     assert "shop.0001_a recorded, shop.0002_b not" in squashed.ok("status").out
     for name in squashed.files():
         (squashed.root / f"project_migrations/default/{name}.py").unlink()
+    refused = squashed.chronomig("adopt", "--unsquash", "shp")
+    assert refused.code == 2
+    assert "--unsquash shp: no app of that label has a squash; nothing was written." in refused.err
+    assert "Squashes are in: shop." in refused.err
     squashed.ok("adopt", "--unsquash", "shop")
     squashed.ok("migrate")
     assert "shop_item" in squashed.tables()
 
 
+READING = upstream(
+    "shop", "0002_fill", "migrations.RunPython(fill)", needs="('shop', '0001_initial')",
+    head="""from pathlib import Path
+def fill(apps, schema_editor):
+    apps.get_model("shop", "Item").objects.create(n=Path(__file__).with_name("numbers.txt").read_text())
+""",
+)  # fmt: skip
 ROUTER = """
 class Router:
     def allow_migrate(self, db, app_label, **hints):
@@ -411,6 +439,29 @@ def test_what_a_router_keeps_away_from_a_database_is_not_in_its_set(sqlite_proje
     assert "audit_0001_initial" not in [name[15:] for name in project.files()]
     assert "applied" not in project.ok("migrate").out
     assert project.ok("makemigrations", "--check").out == "default: no changes\naudit: no changes\n"
+
+
+def test_an_original_that_stays_may_stand_on_those_that_went_in_every_set(sqlite_project: Project) -> None:
+    project = sqlite_project
+    project.databases["audit"] = sqlite_settings(project.root, "audit")
+    project.configure(apps=["shop", "audit"], base=BASE_APPS[1:], extra="DATABASE_ROUTERS = ['routers.Router']")
+    project.write("routers.py", ROUTER)
+    project.models("class Item(models.Model):\n    n = models.IntegerField()\n")
+    project.models("class Entry(models.Model):\n    n = models.IntegerField()\n", app="audit")
+    assert project.manage("makemigrations", "shop", "audit").code == 0
+    project.write("shop/migrations/numbers.txt", "7")
+    project.write("shop/migrations/0002_fill.py", READING)
+    project.configure(base=BASE_APPS)
+    told = project.ok("adopt", "--move", "--yes").out
+    assert "kept, because its file in the timeline refers to it: shop/migrations/0002_fill.py" in told
+    assert "audit: django_migrations has 0 rows; of 1 file, migrate would adopt 0 and run 1" in told
+    assert project.ok("makemigrations", "--check").out == "default: no changes\naudit: no changes\n"
+    project.ok("migrate")
+    assert project.rows("SELECT n FROM shop_item") == [["7"]]
+    project.ok("eject")
+    project.configure(base=BASE_APPS[1:])
+    for alias in ("default", "audit"):
+        assert project.manage("migrate", "--check", "--database", alias).code == 0
 
 
 def test_apps_without_migrations_come_along_and_their_tables_are_adopted(sqlite_project: Project) -> None:

@@ -32,7 +32,7 @@ def test_it_says_what_else_to_do(sqlite_project: Project) -> None:
     sqlite_project.write("shop/migrations/0001_initial.py", "")
     out = sqlite_project.ok("init").out
     assert 'add "chronomig" to INSTALLED_APPS' in out
-    assert "shop has migrations of Django's own (shop.migrations); delete them if no database has them" in out
+    assert "chronomig adopt, which takes over the migrations of Django's own in shop; or delete them" in out
 
 
 def test_without_a_project_it_says_where_to_run_it(sqlite_project: Project) -> None:

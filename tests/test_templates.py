@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -301,6 +303,48 @@ def test_the_how_to_makes_templates_that_an_installed_package_brings(database: T
     code = "import django; django.setup(); from polls.models import Poll; print(Poll.objects.get().title)"
     assert user.run([sys.executable, "-c", code], env=env).out == "First\n"
     using(user, site, "makemigrations", "--check")
+
+
+BACKENDS = {
+    "hatchling": "hatchling.build",
+    "flit-core": "flit_core.buildapi",
+    "poetry-core": "poetry.core.masonry.api",
+    "setuptools": "setuptools.build_meta",
+}
+METADATA = """
+[build-system]
+requires = ["{name}"]
+build-backend = "{backend}"
+
+[project]
+name = "polls"
+version = "1.0"
+description = "Polls"
+
+[tool.setuptools]
+packages = ["polls"]
+"""
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_templates_are_in_the_wheel_as_the_how_to_says(name: str, tmp_path: Path) -> None:
+    backend = BACKENDS[name]
+    if find_spec(backend.partition(".")[0]) is None:
+        pytest.skip(f"{name} is not installed; the extra 'test' has it")
+    templates = {
+        f"polls/migration_templates/{path}_initial.py" for path in ("20260101000000", "audit/20260102000000")
+    }
+    for path in ("polls/__init__.py", "example/manage.py", *templates):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text('"""Polls."""\n')
+    snippet = block("toml", "[tool.setuptools.package-data]") if name == "setuptools" else ""
+    (tmp_path / "pyproject.toml").write_text(METADATA.format(name=name, backend=backend) + snippet)
+    (tmp_path / "out").mkdir()
+    build = f"import {backend} as backend; backend.build_wheel('out')"
+    subprocess.run([sys.executable, "-c", build], cwd=tmp_path, check=True, capture_output=True)
+    (wheel,) = (tmp_path / "out").glob("*.whl")
+    held = {one for one in zipfile.ZipFile(wheel).namelist() if one.endswith(".py")}
+    assert held == {"polls/__init__.py", *templates}
 
 
 def after(name: str) -> str:

@@ -34,7 +34,6 @@ class Upgrade:
     model: str
     needs: str = ""
     """What the old release needs and the newest does not."""
-    settings: str = ""
     code: tuple[str, ...] = ()
     """What of it needs the package when it runs."""
 
@@ -44,11 +43,6 @@ UPGRADES = {
     "django-oauth-toolkit": Upgrade(
         "2.0.0",
         "oauth2_provider.Application",
-        settings="".join(
-            f"OAUTH2_PROVIDER_{name.upper()}_MODEL = 'oauth2_provider.{name.title().replace('_', '')}'\n"
-            for name in ("application", "access_token", "grant", "refresh_token")
-        )
-        + "OAUTH2_PROVIDER_ID_TOKEN_MODEL = 'oauth2_provider.IDToken'\n",
         code=(
             "0012_add_token_checksum",
             "0015_refreshtoken_token_checksum",
@@ -146,7 +140,7 @@ def site(name: str, environment: Environment, database: TestDatabase, tmp_path: 
     project.interpreter = str(environment.python)
     project.patience = 900
     project.write("routes.py", "urlpatterns = []\n")
-    return Site(project, database, PACKAGES[name].apps, PACKAGES[name].settings + UPGRADES[name].settings)
+    return Site(project, database, PACKAGES[name].apps, PACKAGES[name].settings)
 
 
 def test_a_package_is_upgraded_removed_and_uninstalled(site: Site, environment: Environment, name: str) -> None:

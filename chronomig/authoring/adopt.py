@@ -7,30 +7,34 @@ order; those of others say nothing about the project, and are not looked at.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from django.apps import apps
-from django.db.migrations import Migration as DjangoMigration
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState as DjangoProjectState
 from django.db.models import Model
 
 from chronomig.authoring.autodetect import ModelKey
-from chronomig.authoring.copying import Template, importers_of, reason_for_reference, source_of, vendor
+from chronomig.authoring.copying import Template, importers_of, reason_for_reference, vendor
 from chronomig.authoring.dating import dates_of, stamps_for
 from chronomig.authoring.detect import Unasked, detect, key_of, referred_to, wanted_state
 from chronomig.authoring.drafts import DraftKind, SetDraft, begin, written
 from chronomig.authoring.templates import templates_of
 from chronomig.authoring.vendor import TemplateLoader, Templates, is_let_in
 from chronomig.authoring.writer import format_text, slug_for
-from chronomig.code.origins import Key
-from chronomig.errors import DatabaseError, Refused
+from chronomig.code.origins import Key, Origin, read_origin
+from chronomig.errors import DatabaseError, Refused, UsageError, did_you_mean
 from chronomig.history.recorder import django_applied
 from chronomig.project import Database, MigrationSet, Project
+from chronomig.timeline import Entry
 
 TABLES_SAY = "# A database of Django's that has these tables has this migration.\n"
 
@@ -49,7 +53,7 @@ def draft_adoption(project: Project, migration_set: MigrationSet, choices: Choic
     migration_set = replace(migration_set, may_be_missing=True)
     loader = loader_for(project, migration_set, choices.unsquash)
     refuse_conflicts(loader)
-    templates = Templates(migration_set, (), loader)
+    templates = Templates(project, migration_set, (), loader)
     new = templates.new()
     refuse_late(templates, new)
     found = begin(migration_set)
@@ -117,7 +121,8 @@ def tables_of(model: type[Model]) -> Iterator[str]:
 
 def loader_for(project: Project, migration_set: MigrationSet, unsquash: Collection[str]) -> TemplateLoader:
     """Return the loader of a set; a squash that a database has in part is taken apart, as Django does it."""
-    loader = TemplateLoader(migration_set)
+    loader = TemplateLoader(project, migration_set)
+    refuse_no_squash(unsquash, {label for label, _ in loader.replacements})
     apart: set[Key] = set()
     recorded = [
         rows_of(database) for database in project.databases.values() if database.set.name == migration_set.name
@@ -128,7 +133,17 @@ def loader_for(project: Project, migration_set: MigrationSet, unsquash: Collecti
         if key[0] in unsquash or in_part:
             refuse_missing_parts(key, [part for part in parts if not loader.is_there(part)])
             apart.add(parts[0])
-    return TemplateLoader(migration_set, apart) if apart else loader
+    return TemplateLoader(project, migration_set, apart) if apart else loader
+
+
+def refuse_no_squash(unsquash: Collection[str], squashing: Collection[str]) -> None:
+    for label in unsquash:
+        if label not in squashing:
+            raise UsageError(
+                f"--unsquash {label}: no app of that label has a squash; nothing was written.",
+                cause=f"Squashes are in: {', '.join(sorted(squashing)) or 'no app'}.",
+                next_step=did_you_mean(label, sorted(squashing)) or "Leave it out.",
+            )
 
 
 def rows_of(database: Database) -> set[Key]:
@@ -187,7 +202,7 @@ def refuse_late(templates: Templates, new: Sequence[Template]) -> None:
 
 @dataclass(frozen=True)
 class Original:
-    """A file of the project's own that was copied."""
+    """A file of the project's own that was copied, or that a squash stands for."""
 
     path: Path
     stays: str = ""
@@ -195,28 +210,68 @@ class Original:
 
 
 def originals(project: Project, drafted: Sequence[SetDraft]) -> list[Original]:
-    """Return the project's own migration files that the timelines hold, with what keeps each of them."""
-    modules: dict[str, Path] = {}
-    referred: set[str] = set()
-    for draft in (draft for one in drafted for draft in one.drafts):
-        source = draft.loaded.source
-        if draft.kind is not DraftKind.ADOPTED or not isinstance(source, DjangoMigration):
-            continue
-        module = type(source).__module__
-        path = source_of(type(source))
-        if path is not None and project.is_own(path):
-            modules[module] = path
-            if reason_for_reference(draft.entry):
-                referred.add(module)
-    importers = importers_of(own_sources(project, modules))
-    return [Original(path, keeper(module, referred, importers)) for module, path in modules.items()]
+    """Return the project's own files that the timelines and the drafts hold, with what keeps each of them."""
+    held: dict[str, Original] = {}
+    vendored = list(origins_of(drafted))
+    for entry, origin in vendored:
+        if path := own_file(project, module_of(origin)):
+            before = held.get(module_of(origin), Original(path))  # a file that several sets have
+            held[module_of(origin)] = replace(before, stays=before.stays or kept(entry, origin, path))
+    for module, reason in (pair for _, origin in vendored for pair in squashed(origin)):
+        if module not in held and (path := own_file(project, module)):
+            held[module] = Original(path, reason)
+    copies = {f"{origin.package}.{entry.name}": entry for entry, origin in vendored}
+    sources = own_sources(project, {module: one.path for module, one in held.items()})
+    importers = importers_of(sources | {module: entry.source for module, entry in copies.items()})
+    found = []
+    for module, one in held.items():
+        first = next(iter(importers.get(module, ())), "")
+        name = copies[first].name if first in copies else first
+        found.append(Original(one.path, one.stays or (name and f"{name} imports it")))
+    return found
 
 
-def keeper(module: str, referred: Collection[str], importers: Mapping[str, Sequence[str]]) -> str:
-    """Return what keeps an original where it is, or an empty text."""
-    if module in referred:
+def origins_of(drafted: Sequence[SetDraft]) -> Iterator[tuple[Entry, Origin]]:
+    """Yield what the sets have of the apps' packages of migrations, what is about to be written included."""
+    package_of = cache(lambda label: MigrationLoader.migrations_module(label)[0])
+    for one in drafted:
+        for entry in (*one.set.timeline, *(draft.entry for draft in one.drafts)):
+            origin = read_origin(entry)
+            if origin and origin.app in apps.app_configs and package_of(origin.app) == origin.package:
+                yield entry, origin
+
+
+def kept(entry: Entry, origin: Origin, path: Path) -> str:
+    """Return what keeps an original, whoever imports it; else an empty text."""
+    if reason_for_reference(entry):
         return "its file in the timeline refers to it"
-    return f"{importers[module][0]} imports it" if importers.get(module) else ""
+    copied = hashlib.sha256(path.read_bytes()).hexdigest() == origin.sha256
+    return "" if copied else "it was changed since it was copied"
+
+
+def squashed(origin: Origin) -> Iterator[tuple[str, str]]:
+    """Yield (module, what keeps it): what a squash was copied for, and squashes that were not copied."""
+    for app, name in sorted(origin.replaced):
+        if app == origin.app:
+            yield f"{origin.package}.{name}", "only the squash of it was copied"
+    for text in origin.squashes:
+        app, _, name = text.partition(".")
+        if app == origin.app:
+            yield f"{origin.package}.{name}", "what it stands for was copied in its place"
+
+
+def module_of(origin: Origin) -> str:
+    return f"{origin.package}.{origin.name}"
+
+
+def own_file(project: Project, module: str) -> Path | None:
+    """Return the file of a module of the project's own, None for others and for one that is gone."""
+    try:
+        spec = find_spec(module)
+    except ModuleNotFoundError:
+        return None
+    path = Path(spec.origin) if spec and spec.origin else None
+    return path if path and path.suffix == ".py" and path.is_file() and project.is_own(path) else None
 
 
 def own_sources(project: Project, migrations: Mapping[str, Path]) -> dict[str, bytes]:

@@ -117,7 +117,7 @@ def draft_changes(project: Project, migration_set: MigrationSet, choices: Choice
     refuse_own_migrations(project)
     found = begin(migration_set)
     ours = apps_with_templates(project, migration_set)
-    templates = Templates(migration_set, project.own_apps() | ours)
+    templates = Templates(project, migration_set, project.own_apps() | ours)
     found.noticed = [one for one in provenance(templates) if one.standing in FINDINGS]
     members = members_of(migration_set, templates.apps)
     new, new_ours = templates.new(), new_templates(project, migration_set, ours)
@@ -261,7 +261,7 @@ def draft_update(project: Project, migration_set: MigrationSet, choices: Choices
     loaded = migration_set.loader.load(newest)
     refuse_update(project, migration_set, loaded, newest)
     found = begin(migration_set)
-    templates = Templates(migration_set, project.own_apps())
+    templates = Templates(project, migration_set, project.own_apps())
     operations = detect(found.state, wanted_state(members_of(migration_set, templates.apps)), choices.asking)
     if operations:
         slug = choices.name or newest.slug

@@ -8,7 +8,7 @@ with what is already in the timeline in the place of what is already in the data
 from __future__ import annotations
 
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from importlib import import_module
 from typing import Any
@@ -20,19 +20,23 @@ from django.db.migrations.exceptions import BadMigrationError, NodeNotFoundError
 from django.db.migrations.loader import MigrationLoader
 
 from chronomig.authoring.copying import Template, importers_of, source_of
-from chronomig.checks import adopted_in, migration_files
+from chronomig.checks import adopted_keys, migration_files
 from chronomig.code.origins import Key
 from chronomig.code.standins import GONE
 from chronomig.errors import ChronomigError
-from chronomig.project import MigrationSet
+from chronomig.project import MigrationSet, Project
 
 
 class TemplateLoader(MigrationLoader):
     """Django's loader, with the vendored migrations of one set in the place of the applied ones."""
 
-    def __init__(self, migration_set: MigrationSet | None = None, in_part: Collection[Key] = ()) -> None:
+    def __init__(
+        self, project: Project, migration_set: MigrationSet | None = None, in_part: Collection[Key] = ()
+    ) -> None:
         self.vendored = migration_set.origins if migration_set else {}
-        self.adopted = adopted_in(migration_set) if migration_set else set()
+        self.held = [one.origins for one in project.sets.values() if one.directory.is_dir()]
+        """What the timelines hold, those of other sets too: {(app label, upstream name): file} of each."""
+        self.adopted = adopted_keys(project)
         self.in_part = in_part
         """Parts of squashes that Django shall see as applied, so that it takes these squashes apart."""
         try:
@@ -53,13 +57,17 @@ class TemplateLoader(MigrationLoader):
     def load_disk(self) -> None:
         """What is vendored and gone from its package (moved, pruned) can still be depended on."""
         super().load_disk()
+        for origins in self.held:
+            self._add_gone(sorted(origins, key=origins.__getitem__))
+            self.migrated_apps |= {app_label for app_label, _ in origins} - self.unmigrated_apps
+
+    def _add_gone(self, keys: Sequence[Key]) -> None:
         last: dict[str, Key] = {}
-        for app_label, name in sorted(self.vendored, key=self.vendored.__getitem__):
+        for app_label, name in keys:
             if (app_label, name) not in self.disk_migrations:
                 self.disk_migrations[app_label, name] = gone = DjangoMigration(name, app_label)
                 gone.dependencies = [last[app_label]] if app_label in last else []  # type: ignore[misc]
             last[app_label] = (app_label, name)
-        self.migrated_apps |= {app_label for app_label, _ in self.vendored} - self.unmigrated_apps
 
     def migrations_module(self, app_label: str) -> tuple[str | None, bool]:  # type: ignore[override]
         """Leave out an app's originals that import what is gone, once the timeline has all of them."""
@@ -102,11 +110,15 @@ class Templates:
     """What the installed apps bring that a set does not have yet; without *own_apps*, those of all apps."""
 
     def __init__(
-        self, migration_set: MigrationSet, own_apps: Collection[str], loader: TemplateLoader | None = None
+        self,
+        project: Project,
+        migration_set: MigrationSet,
+        own_apps: Collection[str],
+        loader: TemplateLoader | None = None,
     ) -> None:
         self.set = migration_set
         self.own_apps = own_apps
-        self.loader = loader or TemplateLoader(migration_set)
+        self.loader = loader or TemplateLoader(project, migration_set)
         self.apps = self._apps_of_set()
 
     def _apps_of_set(self) -> frozenset[str]:
@@ -121,8 +133,9 @@ class Templates:
 
     def new(self) -> list[Template]:
         """Return what is not vendored yet, in upstream's order."""
-        have = self.already_there()
-        return [self.template(key) for key in in_order(self.loader) if key[0] in self.apps and key not in have]
+        have, there = self.already_there(), self.loader.is_there
+        keys = [key for key in in_order(self.loader) if key[0] in self.apps and key not in have]
+        return [self.template(key) for key in keys if there(key)]
 
     def already_there(self) -> set[Key]:
         """Return the keys that the timeline holds, by name or as all that a squash replaces."""

@@ -15,6 +15,7 @@ from chronomig.commands.makemigrations import frozen, shown
 from chronomig.errors import DatabaseError, Refused
 from chronomig.history.adoption import Adoption, adoption_of
 from chronomig.project import Database, Project
+from chronomig.timeline import Entry
 
 
 def run(
@@ -36,15 +37,20 @@ def run(
         drafted = [draft_adoption(project, one, choices) for one in chosen]
     found = originals(project, drafted) if move else []
     going = [one for one in found if not one.stays]
+    records = list(frozen(drafted))
     if not dry_run:
         ask_about_originals(going, yes=yes, interactive=interactive)
-        put_in_place([*(draft.entry for one in drafted for draft in one.drafts), *frozen(drafted)])
+        put_in_place([*(draft.entry for one in drafted for draft in one.drafts), *records])
         for one in going:
             one.path.unlink()
     if json:
         output.say_json("adopt", written=not dry_run, **as_json(project, drafted, found))
     elif verbosity:
-        say(project, drafted, found, dry_run=dry_run)
+        say(drafted, records, dry_run=dry_run)
+        say_originals(found, dry_run=dry_run)
+        say_databases(project, drafted)
+        if any(one.drafts for one in drafted) and not dry_run:
+            output.say("Next: chronomig makemigrations --check, chronomig status, chronomig migrate.")
     return 0
 
 
@@ -74,39 +80,43 @@ def ask_about_originals(going: Sequence[Original], *, yes: bool, interactive: bo
     raise Refused(f"{what}; nothing was written.", cause=listed, next_step="Add --yes, or --copy to keep them.")
 
 
-def say(project: Project, drafted: Sequence[SetDraft], found: Sequence[Original], *, dry_run: bool) -> None:
-    """Print every file, what becomes of the originals, and what the databases will take over."""
+def say(drafted: Sequence[SetDraft], records: Sequence[Entry], *, dry_run: bool) -> None:
+    """Print every file, and why it refers to its original."""
+    done = "would write" if dry_run else "wrote"
     for one in drafted:
         if not one.drafts:
             output.say(f"{one.set.name}: nothing to adopt")
         for draft in one.drafts:
             reason = reason_for_reference(draft.entry)
             note = f"  (refers to the original, because {reason})" if reason else ""
-            output.say(f"{one.set.name}: {'would write' if dry_run else 'wrote'} {shown(draft.entry.path)}{note}")
-    for original in found:
-        done = "would delete" if dry_run else "deleted"
-        output.say(f"{f'kept, because {original.stays}:' if original.stays else done} {shown(original.path)}")
-    for line in told_of_databases(project, drafted):
-        output.say(line)
-    if any(one.drafts for one in drafted) and not dry_run:
-        output.say("Next: chronomig makemigrations --check, chronomig status, chronomig migrate.")
+            output.say(f"{one.set.name}: {done} {shown(draft.entry.path)}{note}")
+    for entry in records:
+        output.say(f"{entry.path.parent.name}: {done} {shown(entry.path)}  (records of fields whose classes may go)")
 
 
-def told_of_databases(project: Project, drafted: Sequence[SetDraft]) -> Iterator[str]:
-    """Yield a line for each database: what its first migrate would take over."""
+def say_originals(found: Sequence[Original], *, dry_run: bool) -> None:
+    """Print what becomes of the project's own files."""
+    done = "would delete" if dry_run else "deleted"
+    for one in found:
+        output.say(f"{f'kept, because {one.stays}:' if one.stays else done} {shown(one.path)}")
+
+
+def say_databases(project: Project, drafted: Sequence[SetDraft]) -> None:
+    """Print a line for each database: what its first migrate would take over, and what it would run."""
     for database, one in databases_of(project, drafted):
         files = len(one.set.timeline) + len(one.drafts)
         try:
             adoption, rows = weighed(database, one)
         except DatabaseError as error:
-            yield f"{database.alias}: cannot be looked at ({error.cause})"
+            output.say(f"{database.alias}: cannot be looked at ({error.cause})")
             continue
-        yield (
+        rest = files - len(adoption.names) - len(adoption.misfits)
+        output.say(
             f"{database.alias}: django_migrations has {output.plural(rows, 'row')}; "
-            f"of {output.plural(files, 'file')}, {len(adoption.names)} would be adopted by migrate"
+            f"of {output.plural(files, 'file')}, migrate would adopt {len(adoption.names)} and run {rest}"
         )
         for misfit in adoption.misfits:
-            yield f"{database.alias}: {misfit.name} is {misfit.note}"
+            output.say(f"{database.alias}: {misfit.name} is {misfit.note}")
 
 
 def databases_of(project: Project, drafted: Sequence[SetDraft]) -> Iterator[tuple[Database, SetDraft]]:

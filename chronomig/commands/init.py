@@ -81,7 +81,10 @@ def next_steps(project: Project) -> Iterator[str]:
     yield "Next:"
     if not apps.is_installed("chronomig"):
         yield '  add "chronomig" to INSTALLED_APPS, so that manage.py and the test runner use the timeline'
-    for label, package in own_migration_modules(project):
-        yield f"  {label} has migrations of Django's own ({package}); delete them if no database has them"
+    if labels := [label for label, _ in own_migration_modules(project)]:
+        yield (
+            f"  chronomig adopt, which takes over the migrations of Django's own in {', '.join(labels)}; "
+            "or delete them, if no database has them"
+        )
     yield "  chronomig makemigrations"
     yield "  chronomig migrate"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from django.db.migrations.questioner import MigrationQuestioner
@@ -67,7 +68,7 @@ def run(
 
 
 def draft(project: Project, one: MigrationSet, choices: Choices, *, empty: bool, update: bool) -> SetDraft:
-    one.directory.mkdir(parents=True, exist_ok=True)
+    one = replace(one, may_be_missing=True)
     if empty:
         return draft_empty(project, one, choices)
     return draft_update(project, one, choices) if update else draft_changes(project, one, choices)
@@ -78,6 +79,7 @@ def write(drafted: Sequence[SetDraft]) -> None:
     templates = [entry for one in drafted for entry in one.templates]
     put_in_place([*templates, *(draft.entry for one in drafted for draft in one.drafts), *frozen(drafted)])
     for one in drafted:
+        one.set.directory.mkdir(parents=True, exist_ok=True)
         for draft in one.drafts:
             newest = one.set.timeline.newest
             if draft.kind is DraftKind.UPDATED and newest is not None and newest.path != draft.entry.path:

@@ -34,7 +34,7 @@ def run(
 def row(project: Project, one: MigrationSet) -> tuple[MigrationSet, list[Provenance], list[str]]:
     """Return a set, its vendored files, and what is installed and not vendored yet."""
     ours = apps_with_templates(project, one)
-    templates = Templates(one, project.own_apps() | ours)
+    templates = Templates(project, one, project.own_apps() | ours)
     new = [template.key for template in templates.new()]
     new += [template.key for template in new_templates(project, one, ours)]
     return one, list(provenance(templates)), [".".join(key) for key in new]

@@ -80,7 +80,8 @@ class View:
 
     def descendants(self, key: Key) -> set[Key]:
         """Return all models that are built on this one, proxies too."""
-        return {other for other in self.state.models if other != key and key in self.ancestors(self.bases(other))}
+        built = (other for other, model in self.state.models.items() if model.bases != (Model,))
+        return {other for other in built if other != key and key in self.ancestors(self.bases(other))}
 
     def references(self, key: Key) -> Iterator[tuple[Key, str, Field[Any, Any]]]:
         """Yield (model, field name, field) of each relation to a model, or through it."""

@@ -175,9 +175,10 @@ def stale_files(project: Project, ground: Ground, chain: Chain, found: Ejection)
     """Yield what lies in the packages of own apps and is part of a baseline now; what nobody knows is a problem."""
     ours = {link.key for link in chain.links}
     known, squashed = adopted_keys(project), {key for one in project.sets.values() for key in one.origins}
-    there = TemplateLoader().disk_migrations
+    loader = TemplateLoader(project)
+    there = {key for key in loader.disk_migrations if loader.is_there(key)}
     for key in sorted(key for key in there if key[0] in ground.own and key not in ours):
-        path = source_of(type(there[key]))
+        path = source_of(type(loader.disk_migrations[key]))
         if key in squashed and path:
             found.pages.append(Page(path, Fate.DELETED))
             yield key

@@ -28,7 +28,7 @@ def ground_of(project: Project, steps: Sequence[Step]) -> Ground:
         for label in changed_labels(migration_set, loaded, ground):
             ground.kept.setdefault(label, f"{loaded.name} changes its models")
     for migration_set in project.sets.values():
-        for name, label in edited_copies(migration_set, ground):
+        for name, label in edited_copies(project, migration_set, ground):
             ground.kept.setdefault(label, f"{name} was edited here")
     return ground
 
@@ -52,9 +52,9 @@ def changed_labels(migration_set: MigrationSet, loaded: Loaded, ground: Ground) 
             yield label
 
 
-def edited_copies(migration_set: MigrationSet, ground: Ground) -> Iterator[tuple[str, str]]:
+def edited_copies(project: Project, migration_set: MigrationSet, ground: Ground) -> Iterator[tuple[str, str]]:
     """Yield (name, app label) of vendored files that do something else than what is installed."""
-    templates = Templates(migration_set, ground.own)
+    templates = Templates(project, migration_set, ground.own)
     for one in of_others(templates, ground):
         if one.standing is Standing.EDITED_HERE and templates.loader.is_there(one.origin.key):
             original = templates.loader.disk_migrations[one.origin.key]
@@ -71,7 +71,7 @@ def of_others(templates: Templates, ground: Ground) -> Iterator[Provenance]:
 def obstacles(project: Project, ground: Ground) -> Iterator[str]:
     """Yield what has to be settled before, each with what to do."""
     for migration_set in project.sets.values():
-        templates = Templates(migration_set, ground.own)
+        templates = Templates(project, migration_set, ground.own)
         for template in templates.new():
             yield f"{'.'.join(template.key)} is new in what is installed. Run chronomig makemigrations, then migrate."
         for one in of_others(templates, ground):
@@ -97,7 +97,7 @@ def notes_on(project: Project, steps: Sequence[Step], ground: Ground, gone: Coll
     for label in gone:
         yield f"{label}: not installed any more; what the timeline has of it is left out"
     for one in project.sets.values():
-        for edited in of_others(Templates(one, ground.own), ground):
+        for edited in of_others(Templates(project, one, ground.own), ground):
             if edited.standing is Standing.EDITED_UPSTREAM and edited.origin.app not in ground.kept:
                 yield f"{edited.name}: Django runs the text that is installed, which upstream changed since"
     for migration_set, loaded in steps:
