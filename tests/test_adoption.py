@@ -86,4 +86,6 @@ def test_a_file_that_stands_for_tables_is_applied_where_all_of_them_are() -> Non
     assert weigh_tables(files, {"a", "b", "x"}).names == ("one",)
     (misfit,) = weigh_tables(files, {"a"}).misfits
     assert misfit.note == "of apps without migrations: the tables a are there, b are not"
-    assert "Or run chronomig adopt anew" in str(MisfitRefused("default", [misfit]))
+    told = str(MisfitRefused("default", [misfit]))
+    assert "with Django's own migrate --run-syncdb of the code before chronomig adopt." in told
+    assert "anew" not in told

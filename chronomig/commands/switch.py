@@ -92,19 +92,22 @@ def run(
     move(git, there, journeys, halves, down)
     if not any(journey.plan.ups or journey.adoptable or journey.record.renamed for journey in journeys):
         return 0
-    arguments = options_for_rest(choices, agreed, interactive=interactive, settings=settings)
+    arguments = options_for_rest(journeys, choices, agreed, interactive=interactive, settings=settings)
     code = apply_rest(project, arguments, environment)
     if code:
         raise not_applied(code, there, git, journeys, origin)
     return 0
 
 
-def options_for_rest(choices: Choices, agreed: Consent, *, interactive: bool, settings: str | None) -> list[str]:
-    """Return the options of migrate that say what was chosen here."""
+def options_for_rest(
+    journeys: Sequence[Journey], choices: Choices, agreed: Consent, *, interactive: bool, settings: str | None
+) -> list[str]:
+    """Return the options of migrate that say what was chosen here; what only goes down may not be there any more."""
+    going_up = [journey.database.alias for journey in journeys if journey.plan.ups]
     stashes = choices.stash is not None and choices.stash.puts_aside
     options = ["--verbosity", str(choices.verbosity), "--stash" if stashes else "--no-stash"]
     options += ["--no-input"] * (not interactive) + ["--allow-data-loss"] * agreed.to_losses
-    options += [part for alias in agreed.by_name for part in ("--allow-data-loss-in", alias)]
+    options += [part for alias in agreed.by_name if alias in going_up for part in ("--allow-data-loss-in", alias)]
     options += ["--order", choices.order.value] if choices.order else []
     return [*options, "--settings", settings] if settings else options
 

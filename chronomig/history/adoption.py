@@ -49,12 +49,13 @@ class MisfitRefused(Refused):
     def __init__(self, alias: str, misfits: Sequence[Misfit]) -> None:
         self.misfits = tuple(misfits)
         apart = "".join(f" --unsquash {label}" for label in dict.fromkeys(one.squashed for one in misfits) if label)
+        tables = " --run-syncdb" if any(not one.squashed for one in misfits) else ""
+        anew = f" Or run chronomig adopt{apart} anew, before any database uses the timeline." if apart else ""
         super().__init__(
             f"The database {alias!r} cannot be adopted as it stands; nothing was run.",
             cause="\n".join(f"  {one.name}: {one.note}" for one in misfits),
             next_step=(
-                f"Bring it forward first, with Django's own migrate of the code before chronomig adopt. Or run "
-                f"chronomig adopt{apart} anew, before any database uses the timeline."
+                f"Bring it forward first, with Django's own migrate{tables} of the code before chronomig adopt.{anew}"
             ),
         )
 

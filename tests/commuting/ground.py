@@ -69,6 +69,11 @@ class Ground:
             if self.connection.vendor == "postgresql":
                 cursor.execute("SET LOCAL session_replication_role = DEFAULT")
 
+    def settle(self) -> None:
+        """Check what was deferred, as the end of a migration does; PostgreSQL alters no table before that."""
+        if self.connection.vendor == "postgresql":
+            self.connection.check_constraints()
+
     def outcome(self, operations: Sequence[Labelled]) -> Outcome | str:
         """Return what *operations* lead to, or the error that one of them ends in; take them back."""
         with taken_back(self.connection):
@@ -79,6 +84,7 @@ class Ground:
                     # An editor that fails in its end leaves its own transaction open.
                     with transaction.atomic(self.connection.alias):
                         state = apply(self.connection, state, [one], atomic=False)
+                        self.settle()
                 state.validate()
                 return outcome_of(self.connection, state)
             except Exception as error:
