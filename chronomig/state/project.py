@@ -9,7 +9,7 @@ share is never changed.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 from django.db.migrations.operations.base import Operation
@@ -25,6 +25,7 @@ from chronomig.state.copies import (
 )
 from chronomig.state.lending import Lent
 from chronomig.state.operations import current_reader, uses_mutators_only
+from chronomig.state.overlay import forked
 from chronomig.state.references import Key, ReverseIndex
 from chronomig.state.registry import LazyApps
 from chronomig.state.version import Version
@@ -36,7 +37,7 @@ _derived = itertools.count(1)
 class ProjectState(DjangoProjectState):
     """A state that others can be derived from; see :meth:`after`."""
 
-    models: dict[Key, ModelState]
+    models: MutableMapping[Key, ModelState]  # type: ignore[assignment]
 
     def __init__(self, models: dict[Key, ModelState] | None = None, real_apps: set[str] | None = None) -> None:
         super().__init__(models, real_apps)
@@ -86,7 +87,7 @@ class ProjectState(DjangoProjectState):
         """Become a common state again, with the changes that were made in place since *before*."""
         guarded = self.models
         assert isinstance(guarded, PrivateModels)
-        self.models = dict(before)
+        self.models = forked(before)
         for key in [key for key in before if key not in guarded]:
             self._replace(key, None)
         for key, model in guarded.settled(before).items():
@@ -136,7 +137,7 @@ class ProjectState(DjangoProjectState):
         reverse = self._version.known_reverse if self._version else self._reverse
         self._reverse = reverse.after(key, old, new) if reverse is not None else None
         if self._version is not None and not isinstance(self.models, PrivateModels):
-            self.models = dict(self.models)
+            self.models = forked(self.models)
         self._version = self._relations = None
         self._order = next(_derived)
         if new is not None:

@@ -12,6 +12,8 @@ from django.db.migrations.state import ModelState
 from django.db.migrations.utils import resolve_relation
 from django.db.models import Field
 
+from chronomig.state.overlay import forked
+
 Key = tuple[str, str]
 """(app label, lower-case model name)"""
 
@@ -142,7 +144,7 @@ class ReverseIndex:
         here = {reference.target for reference in references_of(new)} if new is not None else set()
         if gone == here:
             return self
-        sources = dict(self._sources)
+        sources = forked(self._sources)
         for target in gone - here:
             sources[target] = {source: None for source in sources[target] if source != key}
         for target in here - gone:
