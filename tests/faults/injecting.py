@@ -116,6 +116,8 @@ def in_child(
             code = run(root, arguments, breaker, (out, err, points))
         finally:
             os._exit(code)
+    with suppress(OSError):  # whoever is first: it may not have come to it when it is killed
+        os.setpgid(child, child)
     if fault == LATE:
         time.sleep(at)
         os.killpg(child, signal.SIGKILL)  # it may have ended; then it waits to be fetched
