@@ -70,7 +70,7 @@ class Keeper(NothingKept):
         self.puts_aside = puts_aside if limits.puts_aside else ()
         """On which ways anything is put there."""
         self.lying = entries.all()
-        """What the stash holds: read once, then kept in step."""
+        """What the stash holds: read when a run or a further try begins, then kept in step."""
         self.filling = set(filling)
         """The migrations of the run that are yet to come and have such code."""
         self.ready = in_order_of_places(
@@ -89,10 +89,10 @@ class Keeper(NothingKept):
         """
         Turn to *migration*; *left* is what is left of it where it goes on behind operations that are done already.
 
-        Begun again, after it was rolled back, it finds what it found the first time, or at the last :meth:`hold`.
+        Begun again, it finds what it found the first time, or at the last :meth:`hold`, and what nothing rolled back.
         """
         if migration == self.migration:
-            self.lying, self.ready, self.returned, self.filling = self._edge
+            self._go_back()
         self._edge = self._standing()
         self.migration = migration
         self.direction = direction
@@ -121,8 +121,15 @@ class Keeper(NothingKept):
         """Note that what was done so far is done: a further try begins behind it."""
         self._edge = self._standing()
 
-    def _standing(self) -> tuple[list[Entry], list[Entry], list[Entry], set[str]]:
-        return list(self.lying), list(self.ready), list(self.returned), set(self.filling)
+    def _standing(self) -> tuple[list[Entry], list[Entry], set[str]]:
+        return list(self.ready), list(self.returned), set(self.filling)
+
+    def _go_back(self) -> None:
+        ready, returned, self.filling = self._edge
+        self.lying = self.entries.all()
+        waiting = {one.id for one in self.lying if one.state is State.STASHED}
+        self.ready = [one for one in ready if one.id in waiting]
+        self.returned = [*returned, *(one for one in ready if one.id not in waiting)]
 
     @property
     def brings_back(self) -> bool:  # type: ignore[override]
