@@ -91,14 +91,14 @@ def text_of(stream: IO[bytes]) -> str:
 def ended(connection: socket.socket, command: Sequence[str], timeout: float) -> int:
     """Wait for the exit code; raise TimeoutExpired, as subprocess does, after ending the process."""
     connection.settimeout(timeout)
-    replies = connection.makefile("rb")
-    pid = int(replies.readline())
-    try:
-        return int(replies.readline())
-    except TimeoutError:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        raise subprocess.TimeoutExpired(list(command), timeout) from None
+    with connection.makefile("rb") as replies:
+        pid = int(replies.readline())
+        try:
+            return int(replies.readline())
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            raise subprocess.TimeoutExpired(list(command), timeout) from None
 
 
 def of_python(environment: Mapping[str, str]) -> dict[str, str]:

@@ -452,6 +452,10 @@ def test_an_original_that_stays_may_stand_on_those_that_went_in_every_set(sqlite
     project.write("shop/migrations/numbers.txt", "7")
     project.write("shop/migrations/0002_fill.py", READING)
     project.configure(base=BASE_APPS)
+    refused = project.chronomig("adopt", "--set", "audit", "--move", "--yes")
+    assert refused.code == 2
+    assert "Originals are deleted for all sets at once, or not at all; nothing was written." in refused.err
+    assert "Type chronomig adopt --set audit to copy now" in refused.err
     told = project.ok("adopt", "--move", "--yes").out
     assert "kept, because its file in the timeline refers to it: shop/migrations/0002_fill.py" in told
     assert "audit: django_migrations has 0 rows; of 1 file, migrate would adopt 0 and run 1" in told

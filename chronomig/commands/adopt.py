@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from chronomig import output
 from chronomig.authoring.adopt import Choices, Original, draft_adoption, originals
@@ -12,9 +12,9 @@ from chronomig.authoring.copying import reason_for_reference
 from chronomig.authoring.drafts import Draft, SetDraft
 from chronomig.authoring.writer import put_in_place
 from chronomig.commands.makemigrations import frozen, shown
-from chronomig.errors import DatabaseError, Refused
+from chronomig.errors import DatabaseError, Refused, UsageError
 from chronomig.history.adoption import Adoption, adoption_of
-from chronomig.project import Database, Project
+from chronomig.project import Database, MigrationSet, Project
 from chronomig.timeline import Entry
 
 
@@ -32,6 +32,7 @@ def run(
 ) -> int:
     """Draft the timelines of all sets, then write them, then remove the originals that shall move."""
     chosen = project.choose_sets(sets)
+    refuse_to_move_for_some(project, chosen if move else project.sets.values())
     with progress_bar(wanted=not json and verbosity > 0) as progress:
         choices = Choices(unsquash, progress)
         drafted = [draft_adoption(project, one, choices) for one in chosen]
@@ -52,6 +53,17 @@ def run(
         if any(one.drafts for one in drafted) and not dry_run:
             output.say("Next: chronomig makemigrations --check, chronomig status, chronomig migrate.")
     return 0
+
+
+def refuse_to_move_for_some(project: Project, chosen: Collection[MigrationSet]) -> None:
+    """A set that is not adopted yet may need an original that another one does not: raise UsageError."""
+    if len(chosen) < len(project.sets):
+        names = " ".join(f"--set {one.name}" for one in chosen)
+        raise UsageError(
+            "Originals are deleted for all sets at once, or not at all; nothing was written.",
+            cause="The other sets may still need them.",
+            next_step=f"Type chronomig adopt {names} to copy now, and chronomig adopt --move when all are adopted.",
+        )
 
 
 @contextlib.contextmanager

@@ -116,8 +116,8 @@ def in_child(
             code = run(root, arguments, breaker, (out, err, points))
         finally:
             os._exit(code)
-    with suppress(OSError):  # whoever is first: it may not have come to it when it is killed
-        os.setpgid(child, child)
+    with suppress(OSError):
+        os.setpgid(child, child)  # both do, because either may be the first
     if fault == LATE:
         time.sleep(at)
         os.killpg(child, signal.SIGKILL)  # it may have ended; then it waits to be fetched
