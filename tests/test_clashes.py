@@ -344,6 +344,28 @@ def test_a_lock_that_was_not_to_be_had_is_an_error_and_no_reason_to_stay(shop: S
     assert bring_back(shop.connection, shop.entries, entry, by_hand=True).back == 2
 
 
+def test_code_that_changes_rows_which_came_back_does_not_stop_an_index_that_is_made_behind_it(shop: Shop) -> None:  # noqa: F811
+    shop.migration(
+        create("Box", CODE),
+        create(
+            "Item",
+            ("n", models.IntegerField()),
+            ("box", models.ForeignKey("shop.Box", models.SET_NULL, null=True)),
+        ),
+    )
+    count = "UPDATE shop_item SET n = n + {}"
+    shop.migration(migrations.RunSQL(count.format(1), count.format(-1)), migrations.RemoveField("item", "box"))
+    shop.up()
+    shop.down()
+    box = shop.model("Box").create(code="a")
+    shop.model("Item").create(n=1, box_id=box.pk)
+    before = shop.rows()
+    shop.up()
+    shop.down()
+    assert shop.rows() == before
+    assert shop.entries.all() == []
+
+
 # -- permissions ----------------------------------------------------------------------------------------------------
 
 RIGHTS = """

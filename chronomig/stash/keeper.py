@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+from django.db import IntegrityError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import operations as ops
 from django.db.models import Model
@@ -22,6 +24,7 @@ from chronomig.stash.places import OPPOSITE, altered, changes_table, dropped, fi
 from chronomig.stash.stepping import step_aside
 from chronomig.stash.tables import Table, place_of, plural
 from chronomig.stash.telling import told, warning
+from chronomig.state import is_opaque
 
 ADDS_OR_REMOVES = (ops.AddField, ops.RemoveField)
 """Of these a column goes as a whole, or not at all."""
@@ -164,6 +167,8 @@ class Keeper(NothingKept):
         for entry in self.made:
             self._note_aside(entry)
         self.made = []
+        if self.returned and self.connection.vendor == "postgresql" and is_opaque(move.operation):
+            self._check_what_is_due()
         for entry in reversed(self._coming_with(move)):
             self.coming.remove(entry)
             self.ready.append(entry)
@@ -276,6 +281,11 @@ class Keeper(NothingKept):
         self.warnings += [warning(outcome)] * bool(outcome.left)
         self.returned.append(entry)
         self._renew_after(entry)
+
+    def _check_what_is_due(self) -> None:
+        """Check rows that came back and were changed by code, lest DDL is refused; what fails may hold at the end."""
+        with suppress(IntegrityError), transaction.atomic(self.connection.alias):
+            self.connection.check_constraints()
 
     def _renew_after(self, back: Entry) -> None:
         """What a change of type left is not what is there now."""
