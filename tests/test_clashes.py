@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import migrations, models, transaction
+from django.db import OperationalError, migrations, models, transaction
 
 from chronomig.running.results import Result
-from chronomig.stash import State, bring_back
+from chronomig.stash import Entry, State, bring_back
 from chronomig.stash.renumbering import moves
 from tests.projects import Project
 from tests.test_stash import ITEM, Shop, create, go_on, killed_at, notes, shop  # noqa: F401
@@ -269,7 +270,7 @@ def test_a_value_that_somebody_else_has_by_now_stays_and_the_others_come_back(sh
 
 
 def test_a_table_of_which_the_database_takes_nothing_stays_whole(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
-    monkeypatch.setattr("chronomig.stash.back.MOST_REFUSED", 2)
+    monkeypatch.setattr("chronomig.stash.returning.MOST_REFUSED", 2)
     name = shop.migration(ITEM)
     shop.up()
     for n in range(5):
@@ -287,6 +288,82 @@ def test_a_table_of_which_the_database_takes_nothing_stays_whole(shop: Shop, mon
     assert "5 rows of shop_item stay in the stash, in chronomig_stash_1: " in warning
     assert "more" in warning
     assert shop.rows() == {"shop_item": []}
+
+
+NOT_NOW = {
+    "sqlite": ["CREATE TRIGGER no BEFORE INSERT ON shop_item BEGIN SELECT RAISE(ABORT, 'not for now'); END"],
+    "postgresql": [
+        "CREATE FUNCTION no() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'not for now'; END $$ LANGUAGE plpgsql",
+        "CREATE TRIGGER no BEFORE INSERT ON shop_item FOR EACH ROW EXECUTE FUNCTION no()",
+    ],
+    "mysql": [
+        "CREATE TRIGGER no BEFORE INSERT ON shop_item FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not for now'"
+    ],
+}
+SOON = {
+    "sqlite": "PRAGMA busy_timeout = 100",
+    "postgresql": "SET lock_timeout = 100",
+    "mysql": "SET innodb_lock_wait_timeout = 1",
+}
+
+
+def stashed_items(shop: Shop) -> Entry:  # noqa: F811
+    """Return the entry of two rows, with the empty table there again."""
+    shop.migration(ITEM)
+    shop.up()
+    for n in range(2):
+        shop.model("Item").create(n=n)
+    shop.down()
+    (entry,) = shop.entries.all()
+    shop.entries.mark(entry, State.KEPT)
+    shop.up()
+    return entry
+
+
+def test_rows_that_a_trigger_refuses_stay_with_what_it_says(shop: Shop) -> None:  # noqa: F811
+    entry = stashed_items(shop)
+    for statement in NOT_NOW[shop.connection.vendor]:
+        shop.sql(statement)
+    with transaction.atomic(shop.connection.alias):
+        outcome = bring_back(shop.connection, shop.entries, entry, by_hand=True)
+    assert (outcome.back, outcome.left) == (0, 2)
+    assert "not for now" in outcome.cause
+    assert [one.state for one in shop.entries.all()] == [State.KEPT]
+
+
+def test_a_lock_that_was_not_to_be_had_is_an_error_and_no_reason_to_stay(shop: Shop) -> None:  # noqa: F811
+    entry = stashed_items(shop)
+    shop.sql(SOON[shop.connection.vendor])
+    with closing(shop.connection.copy()) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("INSERT INTO shop_item (id, n) VALUES (1, 9)")
+        with pytest.raises(OperationalError, match=r"(?i)lock"), transaction.atomic(shop.connection.alias):
+            bring_back(shop.connection, shop.entries, entry, by_hand=True)
+    (left,) = shop.entries.all()
+    assert (left.state, left.rows, left.cause) == (State.KEPT, 2, "")
+    assert bring_back(shop.connection, shop.entries, entry, by_hand=True).back == 2
+
+
+def test_code_that_changes_rows_which_came_back_does_not_stop_an_index_that_is_made_behind_it(shop: Shop) -> None:  # noqa: F811
+    shop.migration(
+        create("Box", CODE),
+        create(
+            "Item",
+            ("n", models.IntegerField()),
+            ("box", models.ForeignKey("shop.Box", models.SET_NULL, null=True)),
+        ),
+    )
+    count = "UPDATE shop_item SET n = n + {}"
+    shop.migration(migrations.RunSQL(count.format(1), count.format(-1)), migrations.RemoveField("item", "box"))
+    shop.up()
+    shop.down()
+    box = shop.model("Box").create(code="a")
+    shop.model("Item").create(n=1, box_id=box.pk)
+    before = shop.rows()
+    shop.up()
+    shop.down()
+    assert shop.rows() == before
+    assert shop.entries.all() == []
 
 
 # -- permissions ----------------------------------------------------------------------------------------------------

@@ -236,9 +236,15 @@ class Patience:
 
 
 def root_of(error: BaseException) -> BaseException:
-    """Return what went wrong, not that the transaction around it can do no more (SQLite's editor raises that)."""
-    while isinstance(error, transaction.TransactionManagementError) and error.__context__ is not None:
-        error = error.__context__
+    """
+    Return what went wrong, not that the transaction around it can do no more (SQLite's editor raises that), or that a
+    connection which is lost cannot be used (PyMySQL does, with nothing but a 0).
+    """
+    while isinstance(error, transaction.TransactionManagementError) or error.args == (0, ""):
+        before = (error.__cause__ or error).__context__
+        if before is None:
+            break
+        error = before
     return error
 
 

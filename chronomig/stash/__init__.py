@@ -5,12 +5,15 @@ The list of what lies there is a table, ``chronomig_stash``; each entry has its 
 written in the transaction of the migration where there is one.
 """
 
-from chronomig.stash.back import Outcome, bring_back
+from chronomig.stash.back import bring_back
 from chronomig.stash.entries import TABLE, Entries, Entry, State
 from chronomig.stash.gaps import RemovedField
-from chronomig.stash.keeper import Keeper, Limits, NothingKept, TooMuch, told
+from chronomig.stash.keeper import Keeper, NothingKept
+from chronomig.stash.limits import Limits, TooMuch
 from chronomig.stash.places import fills_again, what_goes
+from chronomig.stash.returning import Outcome
 from chronomig.stash.tables import can_stash
+from chronomig.stash.telling import told
 
 __all__ = [
     "TABLE",

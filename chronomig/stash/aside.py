@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from chronomig.planning.record import Direction
-from chronomig.stash.entries import COMES, FLAG, Entries, Entry, State
+from chronomig.stash.entries import COMES, FLAG, Cause, Entries, Entry, State
 from chronomig.stash.tables import Table, execute, query
 
 SAMPLE = 1_000
@@ -49,8 +48,7 @@ def copied(table: Table, column: str | None) -> tuple[str, ...]:
 def put_aside(
     connection: BaseDatabaseWrapper,
     entries: Entries,
-    migration: str,
-    direction: Direction,
+    by: Cause,
     table: Table,
     column: str | None,
     size: int,
@@ -61,7 +59,7 @@ def put_aside(
 
     The entry counts when all is there.
     """
-    entry = entries.add(migration, direction, table, column, size)
+    entry = entries.add(by, table, column, size)
     quote = connection.ops.quote_name
     names = ", ".join(map(quote, copied(table, column)))
     if connection.vendor == "postgresql":  # nobody shall write between the copy and the drop

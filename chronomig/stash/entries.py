@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
+from typing import NamedTuple
 
 from django.apps.registry import Apps
 from django.db import models
@@ -38,6 +39,15 @@ class State(StrEnum):
     """Came back, or was dropped; its tables go with the next :meth:`Entries.sweep`."""
 
 
+class Cause(NamedTuple):
+    """What drops rows."""
+
+    migration: str
+    direction: Direction
+    operation: int = 0
+    """Its number in the migration, 0 where it is none of them that drops anything."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A table, or a column of one, whose rows were put aside."""
@@ -46,6 +56,8 @@ class Entry:
     migration: str
     direction: Direction
     """Which way the migration went that dropped them; they come back when it goes the other way."""
+    operation: int
+    """The number of the operation that dropped them; 0 where that is not known."""
     table: Table
     column: str | None
     """None for the whole table."""
@@ -135,12 +147,12 @@ class Entries:
     def _read(self) -> list[Entry]:
         return [_entry(row) for row in self._rows().order_by("id")] if self._exists() else []
 
-    def add(self, migration: str, direction: Direction, table: Table, column: str | None, size: int) -> Entry:
+    def add(self, by: Cause, table: Table, column: str | None, size: int) -> Entry:
         """Begin an entry; it counts when it is marked as stashed."""
         row = self._rows().create(
             set_name=self.set_name,
-            migration=migration,
-            description=json.dumps({**asdict(table), "direction": direction}),
+            migration=by.migration,
+            description=json.dumps({**asdict(table), "direction": by.direction, "operation": by.operation}),
             column=column,
             state=State.UNFINISHED.value,
             rows=0,
@@ -197,6 +209,7 @@ def _entry(row: models.Model) -> Entry:
     description = json.loads(values["description"])
     at = datetime.strptime(values["at"], TIME_FORMAT).replace(tzinfo=UTC)
     return Entry(
-        values["id"], values["migration"], Direction(description.get("direction", "down")), Table.load(description),
-        values["column"], State(values["state"]), values["rows"], values["size"], values["cause"], at,
+        values["id"], values["migration"], Direction(description.get("direction", "down")),
+        description.get("operation", 0), Table.load(description), values["column"], State(values["state"]),
+        values["rows"], values["size"], values["cause"], at,
     )  # fmt: skip

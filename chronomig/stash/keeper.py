@@ -3,58 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from graphlib import CycleError, TopologicalSorter
+from contextlib import suppress
+from dataclasses import replace
 
+from django.db import IntegrityError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations import operations as ops
 from django.db.models import Model
 
 from chronomig.batches.batching import Move
-from chronomig.errors import Refused
 from chronomig.planning.record import Direction
 from chronomig.stash import tables
-from chronomig.stash.aside import Weight, put_after, put_aside, renew_after, together, weigh
-from chronomig.stash.back import Outcome, bring_back, leave_changed
-from chronomig.stash.entries import Entries, Entry, State
+from chronomig.stash.aside import Weight, put_after, put_aside, renew_after, together
+from chronomig.stash.back import bring_back, leave_changed
+from chronomig.stash.entries import Cause, Entries, Entry, State
 from chronomig.stash.gaps import RemovedField, fill_gaps, needs_value, removed_field
+from chronomig.stash.limits import Limits, TooMuch, weigh_within
+from chronomig.stash.order import in_order_of_places, last_of_each_place, place_in
 from chronomig.stash.places import OPPOSITE, altered, changes_table, dropped, fills_again, is_code, places_made
 from chronomig.stash.stepping import step_aside
 from chronomig.stash.tables import Table, place_of, plural
+from chronomig.stash.telling import told, warning
+from chronomig.state import is_opaque
 
-
-@dataclass(frozen=True)
-class Limits:
-    """How much may lie in a stash."""
-
-    rows: int
-    """Of one table or column."""
-    megabytes: float
-    """Of all that lies there."""
-    days: float
-    """How long it may; 0 is without end."""
-    puts_aside: bool = True
-    """Whether anything is put there; what lies there comes back in any case."""
-    both_ways: bool = False
-    """Whether what it cannot take is refused on the way up, too; else it goes then, as somebody has agreed to."""
-
-    @property
-    def ways(self) -> tuple[Direction, ...]:
-        """The ways on which nothing is lost."""
-        if not self.puts_aside:
-            return ()
-        return tuple(Direction) if self.both_ways else (Direction.DOWN,)
-
-
-class TooMuch(Refused):
-    """Rows would be dropped that the stash cannot take."""
-
-    def __init__(self, what: str, why: str, mend: str = "raise stash_max_rows or stash_max_mb") -> None:
-        super().__init__(
-            f"{what} cannot be put into the stash; nothing of it was dropped.",
-            cause=why,
-            next_step=f"Add --no-stash to let the rows go, or {mend}.",
-        )
+ADDS_OR_REMOVES = (ops.AddField, ops.RemoveField)
+"""Of these a column goes as a whole, or not at all."""
 
 
 class NothingKept:
@@ -100,7 +73,7 @@ class Keeper(NothingKept):
         self.puts_aside = puts_aside if limits.puts_aside else ()
         """On which ways anything is put there."""
         self.lying = entries.all()
-        """What the stash holds: read once, then kept in step."""
+        """What the stash holds: read when a run or a further try begins, then kept in step."""
         self.filling = set(filling)
         """The migrations of the run that are yet to come and have such code."""
         self.ready = in_order_of_places(
@@ -119,10 +92,10 @@ class Keeper(NothingKept):
         """
         Turn to *migration*; *left* is what is left of it where it goes on behind operations that are done already.
 
-        Begun again, after it was rolled back, it finds what it found the first time, or at the last :meth:`hold`.
+        Begun again, it finds what it found the first time, or at the last :meth:`hold`, and what nothing rolled back.
         """
         if migration == self.migration:
-            self.lying, self.ready, self.returned, self.filling = self._edge
+            self._go_back()
         self._edge = self._standing()
         self.migration = migration
         self.direction = direction
@@ -140,6 +113,8 @@ class Keeper(NothingKept):
         """Whether what is done already made the place; a column whose type changes was there before."""
         if not any(place_in(entry) in places_made(move, self.direction) for move in left):
             return True  # nothing is left that it could wait for
+        if entry.operation:
+            return all(move.number != entry.operation for move in left)
         table = tables.read(self.connection, entry.table.name)
         if table is None or entry.column is None:
             return table is not None
@@ -149,8 +124,15 @@ class Keeper(NothingKept):
         """Note that what was done so far is done: a further try begins behind it."""
         self._edge = self._standing()
 
-    def _standing(self) -> tuple[list[Entry], list[Entry], list[Entry], set[str]]:
-        return list(self.lying), list(self.ready), list(self.returned), set(self.filling)
+    def _standing(self) -> tuple[list[Entry], list[Entry], set[str]]:
+        return list(self.ready), list(self.returned), set(self.filling)
+
+    def _go_back(self) -> None:
+        ready, returned, self.filling = self._edge
+        self.lying = self.entries.all()
+        waiting = {one.id for one in self.lying if one.state is State.STASHED}
+        self.ready = [one for one in ready if one.id in waiting]
+        self.returned = [*returned, *(one for one in ready if one.id not in waiting)]
 
     @property
     def brings_back(self) -> bool:  # type: ignore[override]
@@ -185,6 +167,8 @@ class Keeper(NothingKept):
         for entry in self.made:
             self._note_aside(entry)
         self.made = []
+        if self.returned and self.connection.vendor == "postgresql" and is_opaque(move.operation):
+            self._check_what_is_due()
         for entry in reversed(self._coming_with(move)):
             self.coming.remove(entry)
             self.ready.append(entry)
@@ -208,17 +192,20 @@ class Keeper(NothingKept):
         if self.direction not in self.puts_aside:
             return
         for table, column in dropped(self.connection, move, self.direction):
-            if self.resumed and column is not None and self._lies_there(table, column):
-                continue  # the values that are left may be cut already
+            before = self._copies_of(move, table, column) if self.resumed else []
+            if before and column is not None and not isinstance(move.operation, ADDS_OR_REMOVES):
+                self.made.append(before[-1])  # the values that are left may be cut already
+                continue
             try:
-                weight = self.weigh(table, column)
+                weight = self._weigh(table, column)
             except TooMuch as refused:
                 if self.direction is Direction.DOWN or self.limits.both_ways:
                     raise
                 self.notes.append(f"not kept  {place_of(table, column)}: {refused.cause}")
                 continue
             if weight.rows:
-                self.made.append(self._copy(table, column, weight.size, self.direction))
+                by = Cause(self.migration, self.direction, move.number)
+                self.made.append(self._copy(by, table, column, weight.size, instead_of=before))
 
     def _fill_in(self, move: Move, model: type[Model]) -> None:
         """Bring back the values of a column that was removed; rows that were made meanwhile get empty ones."""
@@ -241,39 +228,64 @@ class Keeper(NothingKept):
             if self.connection.vendor == "postgresql":
                 self.connection.check_constraints()
 
-    def _copy(self, table: Table, column: str | None, size: int, direction: Direction, where: str = "1 = 1") -> Entry:
+    def _copy(
+        self,
+        by: Cause,
+        table: Table,
+        column: str | None,
+        size: int,
+        where: str = "1 = 1",
+        *,
+        instead_of: Sequence[Entry] = (),
+    ) -> Entry:
         with together(self.connection):
-            entry = put_aside(self.connection, self.entries, self.migration, direction, table, column, size, where)
+            entry = put_aside(self.connection, self.entries, by, table, column, size, where)
+            for one in instead_of:
+                self._forget(one)
         self.lying.append(entry)
         return entry
+
+    def _forget(self, entry: Entry) -> None:
+        self.entries.mark(entry, State.SPENT)
+        self.lying.remove(entry)
 
     def _take_out(self) -> None:
         """Take what came back out again; rows that code of this run made stay. It is the first to come back."""
 
         def copy(table: Table, column: str | None, where: str) -> Entry:
-            return self._copy(table, column, 0, Direction.DOWN, where)
+            return self._copy(Cause(self.migration, Direction.DOWN), table, column, 0, where)
 
         with together(self.connection):  # in a migration without a transaction, too: rows refer to each other
             copies = step_aside(self.connection, self.returned, copy)
             for empty in (one for one in copies if not one.rows):
-                self.entries.mark(empty, State.SPENT)
-                self.lying.remove(empty)
+                self._forget(empty)
         ready = [*(one for one in copies if one.rows), *self.ready]
         self.ready = in_order_of_places(ready) if self.resumed else ready  # who was killed may have taken out others
         self.returned = []
 
     def _bring_back(self) -> None:
-        """In the order in which places were made: rows refer to those before them."""
-        for entry in self.ready:
-            outcome = bring_back(self.connection, self.entries, entry)
-            self.lying = [one for one in self.lying if one.id != entry.id]
-            self.notes.append(told(outcome))
-            self.warnings += [warning(outcome)] * bool(outcome.left)
-            self.returned.append(entry)
-            self._renew_after(entry)
-        if self.ready and self.connection.vendor == "postgresql":
-            self.connection.check_constraints()  # a table cannot be altered while checks of its rows are due
+        """In the order in which places were made: rows refer to those before them. All of them, or none."""
+        if not self.ready:
+            return
+        with together(self.connection):
+            for entry in self.ready:
+                self._bring_back_one(entry)
+            if self.connection.vendor == "postgresql":
+                self.connection.check_constraints()  # a table cannot be altered while checks of its rows are due
         self.ready = []
+
+    def _bring_back_one(self, entry: Entry) -> None:
+        outcome = bring_back(self.connection, self.entries, entry)
+        self.lying = [one for one in self.lying if one.id != entry.id]
+        self.notes.append(told(outcome))
+        self.warnings += [warning(outcome)] * bool(outcome.left)
+        self.returned.append(entry)
+        self._renew_after(entry)
+
+    def _check_what_is_due(self) -> None:
+        """Check rows that came back and were changed by code, lest DDL is refused; what fails may hold at the end."""
+        with suppress(IntegrityError), transaction.atomic(self.connection.alias):
+            self.connection.check_constraints()
 
     def _renew_after(self, back: Entry) -> None:
         """What a change of type left is not what is there now."""
@@ -291,28 +303,10 @@ class Keeper(NothingKept):
         """Look at what would be put aside, before anything is; raise TooMuch."""
         for move in moves if direction in self.puts_aside else ():
             for table, column in dropped(self.connection, move, direction):
-                self.weigh(table, column)
+                self._weigh(table, column)
 
-    def weigh(self, table: Table, column: str | None) -> Weight:
-        """Return how much would be put aside; raise TooMuch for more than may be, and for what cannot be matched."""
-        what = f"The table {table.name}" if column is None else f"The column {column} of {table.name}"
-        weight = weigh(self.connection, table, column, self.limits.rows)
-        if weight.rows > self.limits.rows:
-            raise TooMuch(what, f"It has more than {self.limits.rows} rows (stash_max_rows).")
-        if weight.rows and column is not None and not table.key:
-            why = "Its rows could not be matched by primary key when they come back."
-            raise TooMuch(what, why, "give the table a primary key")
-        if weight.rows and column in table.key:
-            why = "Rows come back by the primary key, and the type before cannot hold some of its values."
-            raise TooMuch(what, why, "change or delete the rows with values that do not fit")
-        lying = sum(entry.size for entry in self.lying)
-        if weight.rows and weight.size + lying > self.limits.megabytes * 1_000_000:
-            raise TooMuch(
-                what,
-                f"It has about {weight.size / 1e6:.1f} MB, {lying / 1e6:.1f} MB lie in the stash, "
-                f"and {self.limits.megabytes:g} MB may (stash_max_mb).",
-            )
-        return weight
+    def _weigh(self, table: Table, column: str | None) -> Weight:
+        return weigh_within(self.connection, self.limits, table, column, lying=sum(one.size for one in self.lying))
 
     def _coming_with(self, move: Move) -> list[Entry]:
         """Return what the operation makes room for; what its first operation dropped of a column was dropped last."""
@@ -327,9 +321,11 @@ class Keeper(NothingKept):
         """Whether the column was there all the time, with another type."""
         return entry.column is not None and tables.read(self.connection, entry.after_table) is not None
 
-    def _lies_there(self, table: Table, column: str) -> bool:
+    def _copies_of(self, move: Move, table: Table, column: str | None) -> list[Entry]:
+        """Return what the operation put aside of a place before it was broken off, oldest first."""
+        wanted = (move.number, table.name, column)
         mine = self._lying_of(self.direction)
-        return any((one.table.name, one.column) == (table.name, column) for one in mine)
+        return [one for one in mine if (one.operation, one.table.name, one.column) == wanted]
 
     def _lying_of(self, direction: Direction) -> list[Entry]:
         """Return what the migration dropped when it went that way."""
@@ -341,50 +337,8 @@ class Keeper(NothingKept):
 
     def _note_aside(self, entry: Entry) -> None:
         there = tables.read(self.connection, entry.table.name)
-        if entry.column is not None and there is not None and entry.column in there.columns:
+        noted = tables.read(self.connection, entry.after_table) is not None  # before it was broken off
+        if entry.column is not None and there is not None and entry.column in there.columns and not noted:
             with together(self.connection):
                 put_after(self.connection, entry)
         self.notes.append(f"stashed   {entry.place}: {plural(entry.rows)}")
-
-
-def place_in(entry: Entry) -> tuple[str, str]:
-    return entry.table.name.lower(), (entry.column or "").lower()
-
-
-def in_order_of_places(entries: Iterable[Entry]) -> list[Entry]:
-    """Return tables behind those that they refer to, then columns, what was dropped last first."""
-    newest_first = sorted(entries, key=lambda one: -one.id)
-    waiting = [one for one in newest_first if one.column is None]
-    referred = {one.table.name: {to.table for to in one.table.relations} - {one.table.name} for one in waiting}
-    try:
-        names = list(TopologicalSorter(referred).static_order())
-    except CycleError:
-        names = list(referred)
-    waiting.sort(key=lambda one: names.index(one.table.name))
-    return waiting + [one for one in newest_first if one.column is not None]
-
-
-def last_of_each_place(came_back: Iterable[Entry]) -> list[Entry]:
-    """Return what *came_back*, in the order in which places were made; code may have taken some out again since."""
-    places = {(one.table.name, one.column): one for one in came_back}
-    return [*reversed(places.values())]
-
-
-def told(outcome: Outcome) -> str:
-    """Say in a line what became of an entry."""
-    entry = outcome.entry
-    text = f"restored  {entry.place}: {plural(outcome.back)}"
-    if not outcome.left:
-        return text
-    return f"{text}; {outcome.left} stay in the stash as {entry.id}: {outcome.cause}"
-
-
-def warning(outcome: Outcome) -> str:
-    """Say what stays in the stash, why, and what to do with it."""
-    entry = outcome.entry
-    return (
-        f"{plural(outcome.left)} of {entry.place} {'stays' if outcome.left == 1 else 'stay'} in the stash, "
-        f"in {entry.rows_table}: {outcome.cause}. "
-        f"chronomig stash lists what is there; chronomig stash restore {entry.id} tries again, "
-        f"chronomig stash drop {entry.id} lets go."
-    )

@@ -26,6 +26,7 @@ from tests.servers import MariaServer, PostgresServer, Server, mariadb_binaries,
 
 FOUND_SOMETHING = 3
 Fault = tuple[str, str, float]
+SHORT = {"kill": KILL, "cut": CUT, "crash": CRASH_AT}
 
 
 def arguments() -> argparse.Namespace:
@@ -35,6 +36,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--database", choices=VENDORS, default="sqlite")
     parser.add_argument(
         "--faults", type=int, default=100, help="how many; 0 is every point of each migration, both ways, in turn"
+    )
+    parser.add_argument(
+        "--at",
+        type=exact,
+        nargs="+",
+        metavar="WAY:FAULT:POINT",
+        help="these in place of random ones: up:cut:746 down:kill:12",
     )
     parser.add_argument("--seconds", type=float, default=3600, help="how long at most")
     parser.add_argument("--seed", type=int, default=0)
@@ -46,6 +54,14 @@ def arguments() -> argparse.Namespace:
         "--crash", action="store_true", help="crash the server, one that is started for it, at random"
     )
     return parser.parse_args()
+
+
+def exact(text: str) -> Fault:
+    """Return (way, fault, point) that a person typed."""
+    way, fault, point = text.split(":")
+    if way not in (UP, DOWN):
+        raise ValueError(way)
+    return way, SHORT[fault], int(point)
 
 
 def main() -> int:
@@ -91,7 +107,9 @@ def own_server(vendor: str, *, needed: bool) -> Iterator[Server | None]:
 def under_fault(driver: Driver, chosen: argparse.Namespace) -> Iterator[str]:
     """Yield what was lost."""
     part, parts = map(int, chosen.part.split("/"))
-    if chosen.faults:
+    if chosen.at:
+        yield from driver.rounds(iter(chosen.at))
+    elif chosen.faults:
         yield from driver.rounds(until(chosen.seconds, faults(driver, chosen)))
     else:
         yield from driver.every_point(lambda at: at % parts == part - 1, time.monotonic() + chosen.seconds)

@@ -53,13 +53,15 @@ def rows_of(cursor: Any, connection: BaseDatabaseWrapper, table: str) -> list[st
 def stashed(cursor: Any, connection: BaseDatabaseWrapper) -> dict[str, list[str]]:
     """Return the rows of each entry that waits for its migration, or could not come back."""
     cursor.execute(f"SELECT id, migration, description, {connection.ops.quote_name('column')}, state FROM {STASH}")
-    return {
-        f"stash of {migration}, {json.loads(description)['name']}.{column}, {state}": rows_of(
-            cursor, connection, f"{STASH}_{number}"
-        )
-        for number, migration, description, column, state in cursor.fetchall()
-        if state in ("stashed", "kept")
-    }
+    found: dict[str, list[str]] = {}
+    there = connection.introspection.table_names()
+    for number, migration, description, column, state in cursor.fetchall():
+        if state in ("stashed", "kept"):
+            place = f"stash of {migration}, {json.loads(description)['name']}.{column}, {state}"
+            found[place] = sorted(found.get(place, []) + rows_of(cursor, connection, f"{STASH}_{number}"))
+            if (after := f"{STASH}_{number}_after") in there:
+                found[f"{place}, what was left"] = rows_of(cursor, connection, after)
+    return found
 
 
 def in_any_order(tables: dict[str, Any]) -> dict[str, Any]:
