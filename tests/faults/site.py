@@ -226,7 +226,8 @@ def main_branch(vendor: str, mode: Mode) -> Iterator[Written]:
     yield "changed", CHANGED, {"head": FILLING}
     yield "pieces", PIECES, {"head": FILLING, "body": "atomic = False"}
     yield "renamed", RENAMED, {}
-    yield "longer", LONGER_KEY, {}  # PostgreSQL writes all rows anew on the way down, which SQL behind it may not change
+    # on the way down PostgreSQL writes all rows anew, which SQL behind it may not change
+    yield "longer", LONGER_KEY, {}
     if not mode.stashes:  # it removes what people wrote
         yield "together", TOGETHER, {"body": "atomic = False"}
     if vendor == "postgresql":
