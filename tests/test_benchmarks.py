@@ -260,7 +260,6 @@ def test_an_app_has_no_newest_migration_before_its_first() -> None:
     assert history.latest("shop") == ("shop", "0001_initial")
 
 
-@pytest.mark.slow
 def test_adopting_five_times_the_migrations_costs_five_times_as_much_and_fewer_than_twenty_seconds(
     tmp_path: Path,
 ) -> None:

@@ -243,7 +243,7 @@ def test_by_hand_what_is_there_stays_and_what_clashes_stays_in_the_stash(
     with transaction.atomic(shop.connection.alias):
         outcome = bring_back(shop.connection, shop.entries, entry, by_hand=True)
     assert (outcome.back, outcome.left) == (2, 1)
-    assert outcome.cause.startswith("1 are refused by the database (")
+    assert outcome.cause.startswith("1 refused by the database (")
     assert list(shop.model("Item").order_by("pk").values_list("pk", "n")) == [(1, 0), (3, 2), (9, 1)]
     shop.model("Item").filter(pk=9).delete()
     assert bring_back(shop.connection, shop.entries, entry, by_hand=True).left == 0

@@ -10,6 +10,7 @@ from chronomig.code.loading import Loaded
 from chronomig.code.origins import origins_in
 from chronomig.effects import meetings
 from chronomig.effects.order import operations_of
+from chronomig.errors import in_words
 from chronomig.project import MigrationSet
 from chronomig.state import ProjectState
 from chronomig.state.references import references_of
@@ -21,7 +22,7 @@ def lacks(state: ProjectState, loaded: Loaded) -> str:
     try:
         after = fold(state, loaded)
     except Exception as error:  # the operations of others raise what they like
-        return f"{type(error).__name__}: {error}"
+        return in_words(error)
     for key, model in after.models.items():
         if state.models.get(key) is not model:
             for reference in references_of(model):

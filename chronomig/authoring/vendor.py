@@ -23,7 +23,7 @@ from chronomig.authoring.copying import Template, importers_of, source_of
 from chronomig.checks import adopted_keys, migration_files
 from chronomig.code.origins import Key
 from chronomig.code.standins import GONE
-from chronomig.errors import ChronomigError
+from chronomig.errors import ChronomigError, in_words
 from chronomig.project import MigrationSet, Project
 
 
@@ -50,7 +50,7 @@ class TemplateLoader(MigrationLoader):
         except (*GONE, NameError, SyntaxError, BadMigrationError) as error:
             raise ChronomigError(
                 "The migrations of the installed apps cannot be loaded.",
-                cause=f"{traceback.extract_tb(error.__traceback__)[-1].filename}: {type(error).__name__}: {error}",
+                cause=f"{traceback.extract_tb(error.__traceback__)[-1].filename}: {in_words(error)}",
                 next_step="Mend the file, or install what it needs; a file that the timeline has can be deleted.",
             ) from error
 

@@ -23,7 +23,7 @@ from django.db.migrations.operations import AddField, AlterField, CreateModel, R
 from django.db.migrations.operations.base import Operation
 
 from chronomig.code.standins import StandIn, contains_stand_in
-from chronomig.errors import LoadError
+from chronomig.errors import LoadError, in_words
 from chronomig.state.encoding import decode
 
 FILE_NAME = "frozen.json"
@@ -121,7 +121,7 @@ def read_frozen(directory: Path) -> Frozen:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LoadError(
             f"{path} cannot be read.",
-            cause=f"{type(error).__name__}: {error}",
+            cause=in_words(error),
             next_step="Restore it; or delete it, and run chronomig freeze while all packages are there.",
         ) from error
 

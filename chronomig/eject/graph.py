@@ -18,6 +18,7 @@ from chronomig.authoring.vendor import in_order
 from chronomig.code.folding import fold
 from chronomig.code.loading import Loaded
 from chronomig.code.origins import Key
+from chronomig.errors import in_words
 from chronomig.state import ProjectState
 from chronomig.state.references import references_of
 
@@ -60,7 +61,7 @@ def problems(loader: EjectedLoader) -> Iterator[str]:
         target = DjangoProjectState.from_apps(apps)
         changes = MigrationAutodetector(state, target, MigrationQuestioner()).changes(graph=loader.graph)
     except (LookupError, ValueError, FieldError) as error:
-        yield f"Django cannot follow the migrations: {type(error).__name__}: {error}"
+        yield f"Django cannot follow the migrations: {in_words(error)}"
         return
     for label, migrations in changes.items():
         told = "; ".join(operation.describe() for one in migrations for operation in one.operations)

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from chronomig.errors import GitError
+from chronomig.errors import GitError, in_words
 from chronomig.git.run import Git, no_git, text_of, undisturbed
 
 HASH_PATTERN = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
@@ -82,7 +82,7 @@ def open_repository(path: Path) -> Repository:
         except (git.InvalidGitRepositoryError, git.NoSuchPathError, OSError) as error:
             raise GitError(
                 f"The git repository of {path} cannot be used.",
-                cause=f"{type(error).__name__}: {error}",
+                cause=in_words(error),
                 next_step="Look at it with git status.",
             ) from error
     if repo.working_tree_dir is None:

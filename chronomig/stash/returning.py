@@ -39,7 +39,7 @@ class Return:
         self.connection = connection
         self.entry = entry
         self.by_hand = by_hand
-        self.there = place_of(connection, entry)
+        self.there = destination_of(connection, entry)
         self.quote = connection.ops.quote_name
         self.table, self.stash = self.quote(self.there.name), self.quote(entry.rows_table)
         self.flag = f"{self.stash}.{self.quote(FLAG)}"
@@ -78,7 +78,7 @@ class Return:
             where = " AND ".join(f"{self.quote(one)} = %s" for one in self.there.key)
             execute(self.connection, f"UPDATE {self.stash} SET {self.quote(FLAG)} = {STAYS} WHERE {where}", key)
         if refused:
-            yield f"{len(refused)} are refused by the database ({next(iter(refused.values()))})"
+            yield f"{len(refused)} refused by the database ({next(iter(refused.values()))})"
         if self.entry.column is None:
             yield from self.flag_taken()
         strict = [one for one in self.relations() if not self.gives_gaps(one)]
@@ -216,7 +216,7 @@ class Return:
         return int(found)
 
 
-def place_of(connection: BaseDatabaseWrapper, entry: Entry) -> Table:
+def destination_of(connection: BaseDatabaseWrapper, entry: Entry) -> Table:
     """Return the table that the rows go back to; raise CannotComeBack when it is not what it was."""
     was, there = entry.table, tables.read(connection, entry.table.name)
     if there is None:

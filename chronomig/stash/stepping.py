@@ -34,7 +34,7 @@ def step_aside(connection: BaseDatabaseWrapper, returned: Iterable[Entry], copy:
 
     The primary keys count as if the rows had not been there.
     """
-    there = [(was, table) for was in returned if (table := place_of(connection, was))]
+    there = [(was, table) for was in returned if (table := still_there(connection, was))]
     copies = [copy(table, was.column, came_with(connection, was, table)) for was, table in there]
     going = [Going(table, made) for (was, table), made in zip(there, copies, strict=True) if was.column is None]
     names = {one.table.name for one in going}
@@ -52,7 +52,7 @@ def step_aside(connection: BaseDatabaseWrapper, returned: Iterable[Entry], copy:
     return copies
 
 
-def place_of(connection: BaseDatabaseWrapper, was: Entry) -> Table | None:
+def still_there(connection: BaseDatabaseWrapper, was: Entry) -> Table | None:
     """Return the table, where what came back is still there."""
     table = tables.read(connection, was.table.name)
     return table if table and (was.column is None or was.column in table.columns) else None

@@ -10,6 +10,7 @@ from typing import Any
 import django
 from django.conf import settings
 
+from chronomig.errors import in_words
 from chronomig.state.encoding import Json, NotEncodable, deconstructible, named
 from chronomig.state.project import ProjectState
 from chronomig.state.references import key_of, references_of
@@ -61,7 +62,7 @@ def load(text: str) -> ProjectState:
     except Unusable:
         raise
     except Exception as error:  # whatever a class of another version raises: the files are still there
-        raise Unusable(f"{type(error).__name__}: {error}") from error
+        raise Unusable(in_words(error)) from error
     return ProjectState({key_of(model): model for model in models})
 
 
