@@ -22,12 +22,12 @@ VARIABLE = "DJANGO_SETTINGS_MODULE"
 
 def set_up_django() -> None:
     """Set Django up once; the environment, which other tests hand to their projects, stays as it was."""
-    if apps.ready:
-        return
     with suppress(ImportError):
         import pymysql
 
         pymysql.install_as_MySQLdb()
+    if apps.ready:
+        return
     before = os.environ.get(VARIABLE)
     os.environ[VARIABLE] = "tests.settings"
     try:

@@ -268,6 +268,48 @@ def test_deleting_cascades_to_models_that_nobody_asked_for(tables: Callable[...,
     assert fresh.delete() == (4, {"lib.Shelf_books": 1, "lib.Book": 1, "fan.Club": 1, "lib.Author": 1})
 
 
+def test_joining_a_model_renders_none_that_refer_to_it_by_plain_foreign_keys(
+    tables: Callable[..., ProjectState],
+) -> None:
+    badge = create("Badge", ("owner", models.OneToOneField("lib.Author", models.CASCADE)))
+    whole = (*LIBRARY, ("fan", badge), ("fan", create("Secret", ("of", fk("lib.Author", related_name="+")))))
+    state = tables(*whole)
+    author = state.apps.get_model("lib", "Author").objects.create(name="Ann")
+    author.book_set.create(title="One")
+    state = build(*whole)
+    book = state.apps.get_model("lib", "Book").objects.select_related("author").get()
+    assert book.author.name == "Ann"
+    related = type(book.author)._meta.related_objects
+    assert rendered(state) == {"lib.Book", "lib.Author", "fan.Badge", "lib.Shelf", "lib.Shelf_books"}
+    assert [(one.get_accessor_name(), one.field.unique) for one in related] == [
+        ("clubs", False), ("badge", True), ("book_set", False),
+    ]  # fmt: skip
+    assert "fan.Club" in rendered(state)
+    club = state.apps.get_model("fan", "Club")
+    assert related[0].related_model is club
+    assert related[0] == club._meta.get_field("favourite").remote_field
+    assert related[0].field == club._meta.get_field("favourite")
+    assert isinstance(related[0], models.ManyToOneRel)
+
+
+def test_what_relates_to_a_model_is_what_django_says(tables: Callable[..., ProjectState]) -> None:
+    state = tables(
+        *LIBRARY,
+        ("lib", migrations.CreateModel("Poet", [], bases=("lib.Author",))),
+        ("lib", create("Rhyme", ("by", fk("lib.Poet")), ("to", fk("lib.Poet", related_name="odes")))),
+        ("lib", migrations.CreateModel("Ghost", [], options={"proxy": True}, bases=("lib.Author",))),
+        ("fan", create("Seance", ("ghost", fk("lib.Ghost")), ("guests", models.ManyToManyField("lib.Author")))),
+        ("fan", create("Ticket", ("number", models.TextField(unique=True)))),
+        ("fan", create("Stub", ("ticket", models.ForeignKey("fan.Ticket", models.CASCADE, to_field="number")))),
+        ("fan", create("Seat", ("ticket", models.ForeignKey("fan.Ticket", models.CASCADE, unique=True)))),
+    )
+    ours, djangos = state.apps, state.plain().apps
+    for model in djangos.get_models():
+        theirs = [(str(one), one.field.name) for one in model._meta.related_objects]
+        fresh = ours.get_model(model._meta.app_label, model.__name__)._meta.related_objects
+        assert (model.__name__, [(str(one), one.field.name) for one in fresh]) == (model.__name__, theirs)
+
+
 def test_all_models_are_listed_with_their_through_models() -> None:
     apps = build(*LIBRARY).apps
     assert sorted(model._meta.label for model in apps.get_models(include_auto_created=True)) == [

@@ -13,14 +13,14 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from django.apps.registry import Apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseFault
-from django.db import models
+from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
@@ -132,33 +132,42 @@ class History:
 
     def write(self, event: Event) -> None:
         """Append *event*; the table is there."""
-        self._row(event).save(using=self.connection.alias, force_insert=True)
+        with self.connection.cursor() as cursor:
+            cursor.execute(self._insert, self._row(event))
 
     def write_all(self, events: Iterable[Event]) -> None:
         """Append *events*, all or none; the table is there."""
-        rows = event_model()._default_manager.using(self.connection.alias)
-        rows.bulk_create([self._row(event) for event in events], batch_size=500)
+        with transaction.atomic(self.connection.alias), self.connection.cursor() as cursor:
+            cursor.executemany(self._insert, [self._row(event) for event in events])
 
-    def _row(self, event: Event) -> models.Model:
+    @cached_property
+    def _insert(self) -> str:
+        """A migration writes at least one: without the ORM, which takes as long for it as the server."""
+        quote = self.connection.ops.quote_name
+        columns = ", ".join(map(quote, ("set_name", *COLUMNS)))
+        return f"INSERT INTO {quote(TABLE)} ({columns}) VALUES (%s{', %s' * len(COLUMNS)})"
+
+    def _row(self, event: Event) -> list[str | int | None]:
+        """Return the values of ``set_name`` and of COLUMNS."""
         head = self.head()
-        return event_model()(
-            set_name=self.set_name,
-            name=event.name,
-            kind=event.kind.value,
-            direction=event.direction.value,
-            sha256=event.sha256,
-            app_label=event.origin[0] if event.origin else "",
-            upstream_name=event.origin[1] if event.origin else "",
-            operation=event.operation,
-            detail=event.detail,
-            duration_ms=event.duration_ms,
-            at=datetime.now(UTC).strftime(TIME_FORMAT),
-            by=who(),
-            version=chronomig.__version__,
-            branch=head.branch.encode(errors="replace").decode()[:255],
-            commit=head.commit,
-            blob=blob_id(event.content, head.hashing) if event.content else event.blob,
-        )
+        values = {
+            "name": event.name,
+            "kind": event.kind.value,
+            "direction": event.direction.value,
+            "sha256": event.sha256,
+            "app_label": event.origin[0] if event.origin else "",
+            "upstream_name": event.origin[1] if event.origin else "",
+            "operation": event.operation,
+            "detail": event.detail,
+            "duration_ms": event.duration_ms,
+            "at": datetime.now(UTC).strftime(TIME_FORMAT),
+            "by": who(),
+            "version": chronomig.__version__,
+            "branch": head.branch.encode(errors="replace").decode()[:255],
+            "commit": head.commit,
+            "blob": blob_id(event.content, head.hashing) if event.content else event.blob,
+        }
+        return [self.set_name, *(values[name] for name in COLUMNS)]
 
     def _all_rows(self) -> list[dict[str, object]]:
         """Every command reads the history: without the ORM, whose model costs start-up time. Old tables have less."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import selectors
+import time
 from abc import abstractmethod
 from contextlib import suppress
 from functools import cached_property
+from typing import Any
 
 from django.db import Error as DatabaseFault
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -14,6 +18,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from chronomig.errors import LockError
 from chronomig.history.table import who
 from chronomig.lock.base import Holder, Lock
+
+SURE_FOR = 1.0
+"""How many seconds a silent server is trusted to have kept a lock."""
 
 
 class SessionLock(Lock):
@@ -43,9 +50,13 @@ class SessionLock(Lock):
 
     def is_held(self) -> bool:
         try:
-            return self.has_it()
+            return self.is_sure() or self.has_it()
         except DatabaseFault:
             return False
+
+    def is_sure(self) -> bool:
+        """Whether the server need not be asked."""
+        return False
 
     def release(self) -> None:
         """Unlock before closing: a connection pool keeps the session, and with it the lock."""
@@ -62,9 +73,19 @@ class PostgresLock(SessionLock):
         """The database is part of an advisory lock's identity already; the rest is chronomig's name."""
         return int.from_bytes(hashlib.sha256(b"chronomig").digest()[:8], "big", signed=True)
 
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        super().__init__(connection)
+        self._asked = -math.inf
+        """When the server said last that it is held, in seconds of the monotonic clock."""
+
     @cached_property
     def pooled(self) -> bool:
         return is_pooled(self.session)
+
+    def is_sure(self) -> bool:
+        """A server that ends a session says so, unless it is cut off: it is asked again after a moment."""
+        with self.session.wrap_database_errors:
+            return time.monotonic() < self._asked + SURE_FOR and not has_word(self.session.connection)
 
     def try_acquire(self) -> bool:
         if self.pooled:
@@ -98,13 +119,16 @@ class PostgresLock(SessionLock):
             self.query("SELECT pg_advisory_unlock_all()")
 
     def has_it(self) -> bool:
-        return bool(
+        now = time.monotonic()
+        held = bool(
             self.query(
                 "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
                 " AND pid = pg_backend_pid() AND (classid::bigint << 32) | objid::bigint = %s",
                 self.key,
             )[0]
         )
+        self._asked = now if held else -math.inf
+        return held
 
     def holder(self) -> Holder:
         row = self.query(
@@ -153,6 +177,13 @@ class MySQLLock(SessionLock):
             int(str(session)),
         )
         return Holder(f"{row[0]}@{row[1]} (session {session})", f"{row[2]} UTC") if row else Holder("", "")
+
+
+def has_word(connection: Any) -> bool:
+    """Whether there is something to read from the server: what it says of its own accord, or that it is gone."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection.fileno(), selectors.EVENT_READ)
+        return bool(selector.select(timeout=0))
 
 
 def is_pooled(connection: BaseDatabaseWrapper) -> bool:

@@ -93,7 +93,8 @@ def hold_met(connection: BaseDatabaseWrapper, was: Entry, table: Table, copy: En
 def hold_referred(connection: BaseDatabaseWrapper, going: Sequence[Going]) -> None:
     """Let rows stay that are referred to by what stays; they hold others in turn."""
     by_name = {one.table.name: one for one in going}
-    relations = [(name, relation) for name, relation in tables.references(connection) if relation.table in by_name]
+    known = tables.references(connection) if going else []
+    relations = [(name, relation) for name, relation in known if relation.table in by_name]
     again = bool(relations)
     while again:
         again = any(hold(connection, by_name, name, relation) for name, relation in relations)

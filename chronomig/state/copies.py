@@ -89,9 +89,15 @@ class Cheaply(NamedTuple):
         kind: Any = type(self.field)
         if kind.__module__ not in PLAIN_FIELDS:
             return self.field.clone()
-        made = self.field.__deepcopy__({})
-        for name in computed_names(kind) & made.__dict__.keys():
-            del made.__dict__[name]
+        if self.field.remote_field is None:
+            made: AnyField = object.__new__(kind)
+            made.__dict__.update(self.field.__dict__)
+        else:
+            made = self.field.__deepcopy__({})
+        computed = computed_names(kind)
+        if not made.__dict__.keys().isdisjoint(computed):
+            for name in computed & made.__dict__.keys():
+                del made.__dict__[name]
         made.name = None  # type: ignore[assignment]  # the class that it becomes part of says what it is called
         if made.auto_created:  # before all fields that were written (Field.__init__)
             made.creation_counter = Field.auto_creation_counter
@@ -120,7 +126,24 @@ def copied_cheaply(model: ModelState) -> ModelState:
     made = copy.copy(model)
     cheap: dict[str, Any] = {name: Cheaply(field) for name, field in model.fields.items()}
     made.fields = cheap
+    made.__dict__["construct_managers"] = lambda: [*model.construct_managers(), ("__module__", NOWHERE)]
     return made
+
+
+class NoModule(str):
+    """
+    Where a historical model is defined, for ``ModelBase.__new__``, which compares it with the name of every app.
+
+    Managers are the last that ``ModelState.render()`` puts into the body of a class.
+    """
+
+    __slots__ = ()
+
+    def startswith(self, *_: object) -> bool:
+        return False
+
+
+NOWHERE = NoModule("__fake__")
 
 
 def is_same(one: ModelState, other: ModelState) -> bool:

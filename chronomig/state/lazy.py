@@ -7,7 +7,8 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from django.db.models import ForeignObjectRel, ManyToManyRel, Model
-from django.db.models.options import Options
+from django.db.models.options import Options, make_immutable_fields_list
+from django.utils.functional import SimpleLazyObject
 
 from chronomig.state.references import AnyField
 
@@ -32,6 +33,27 @@ class LazyOptions(Options):  # type: ignore[type-arg]
             for one in registry.relations_to(model, one_to_one=True)
         ]
         return frozenset(one.remote_field.name for one in relations)  # type: ignore[union-attr]
+
+    @cached_property
+    def related_objects(self) -> Any:
+        """``select_related()`` asks each whether it is unique: a plain foreign key needs no class to say so."""
+        found = None if self.parents else cast("LazyApps", self.apps).related_objects(self.model)
+        return super().related_objects if found is None else make_immutable_fields_list("related_objects", found)
+
+
+class UnrenderedKey(SimpleLazyObject):  # type: ignore[type-arg]
+    """A foreign key of a model that is rendered when more is asked of it."""
+
+    unique = False
+    _mask_wrapped = True  # which LazyObject asks of what an attribute holds
+
+
+class UnrenderedRelation(SimpleLazyObject):  # type: ignore[type-arg]
+    """The way back along an :class:`UnrenderedKey`."""
+
+    @property
+    def field(self) -> Any:
+        return UnrenderedKey(lambda: self._setupfunc().field)
 
 
 class LazyAccessor:

@@ -19,7 +19,8 @@ from django.db.models import Model
 from chronomig.state.lazy import LazyOptions, make_lazy
 from chronomig.state.operations import Reader
 from chronomig.state.references import AnyField, Key
-from chronomig.state.rendering import Renderer, auto_created_throughs
+from chronomig.state.relations import Relations, auto_created_throughs
+from chronomig.state.rendering import Renderer
 from chronomig.state.version import Version
 
 
@@ -59,6 +60,7 @@ class LazyApps(StateApps):
         self._renderer = renderer
         self._foreign: list[type[Model]] = []
         """Classes that other code registered here."""
+        self._relations = Relations(renderer, self._foreign)
         self._configs: dict[str, LazyAppConfig] | None = None
         self._pending_operations = defaultdict(list)
         self.all_models.clear()
@@ -99,12 +101,15 @@ class LazyApps(StateApps):
 
     def get_lone_model(self, key: Key) -> type[Model]:
         """Return the class of *key*, whatever it refers to."""
-        self._renderer.ensure(key)
-        return self.all_models[key[0]][key[1]]
+        return self._renderer.class_of(key)
 
     def relations_to(self, model: type[Model], *, one_to_one: bool = False) -> list[AnyField]:
         """Return the fields that relate to *model* or to a proxy of it, their models rendered."""
-        return self._renderer.relations_to(model, self._foreign, one_to_one=one_to_one)
+        return self._relations.to(model, one_to_one=one_to_one)
+
+    def related_objects(self, model: type[Model]) -> list[Any] | None:
+        """Return the visible relations to *model*, with stand-ins; None where a reader may not get those."""
+        return self._relations.objects(model)
 
     def resolve(self, model: type[Model], relation: Any) -> bool:
         """Render what *relation* of *model* leads to; return whether all of it is there."""

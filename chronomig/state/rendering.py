@@ -18,10 +18,9 @@ from django.db.migrations.utils import resolve_relation
 from django.db.models import ManyToOneRel, Model, OneToOneRel
 
 from chronomig.state.copies import copied_cheaply
-from chronomig.state.lazy import LazyAccessor, known_targets, names_in
+from chronomig.state.lazy import LazyAccessor, names_in
 from chronomig.state.operations import Reader
 from chronomig.state.references import (
-    AnyField,
     Key,
     Kind,
     base_keys,
@@ -70,14 +69,14 @@ class Renderer:
 
     # What the states say
 
-    def _state(self, key: Key) -> ModelState | None:
+    def state(self, key: Key) -> ModelState | None:
         return self.added.get(key) or self.version.models.get(key)
 
     def _state_or_last(self, key: Key) -> ModelState | None:
         """Return the model state of *key*, or the last one of a model that was deleted."""
-        return self._state(key) or self.version.tombstones.get(key)
+        return self.state(key) or self.version.tombstones.get(key)
 
-    def _sources(self, key: Key) -> dict[Key, None]:
+    def sources(self, key: Key) -> dict[Key, None]:
         """Return the models that refer to *key*, or to a proxy of it."""
         found: dict[Key, None] = {}
         todo = [key]
@@ -96,21 +95,21 @@ class Renderer:
                 yield key
 
     def _proxied_by(self, key: Key) -> Sequence[Key]:
-        model = self._state(key)
+        model = self.state(key)
         return base_keys(model) if model is not None and is_proxy(model) else ()
 
     # Classes
 
     def ensure_named(self, key: Key) -> None:
         """Render *key*; if no state has it, the models that may own an auto-created through model."""
-        if self._state(key) is not None:
+        if self.state(key) is not None:
             self.ensure_with_ends(key)
             return
         label, name = key
         if name in self.registry.all_models.get(label, {}):
             return
         for place in [place for place, letter in enumerate(name) if letter == "_"]:
-            if self._state((label, name[:place])) is not None:  # its name is <owner>_<field>
+            if self.state((label, name[:place])) is not None:  # its name is <owner>_<field>
                 self.ensure_with_ends((label, name[:place]))
 
     def ensure_with_ends(self, key: Key) -> None:
@@ -119,7 +118,7 @@ class Renderer:
         if key not in self._with_ends:
             self._with_ends.add(key)
             self._raise_dangling(key)
-            for reference in references_of(self._known(key)):
+            for reference in references_of(self.known(key)):
                 if reference.many_to_many or reference.kind is Kind.THROUGH:
                     self.ensure(reference.target)
 
@@ -131,6 +130,14 @@ class Renderer:
         if self.reader is Reader.CODE:
             self._raise_dangling(key)
             self._place_accessors(key)
+
+    def is_rendered(self, key: Key) -> bool:
+        return key in self._rendered
+
+    def class_of(self, key: Key) -> type[Model]:
+        """Return the class of *key*, whatever it refers to."""
+        self.ensure(key)
+        return self.registry.all_models[key[0]][key[1]]
 
     def resolve(self, owner: Key, relation: Any) -> bool:
         """Render what *relation* of *owner* leads to; return whether all of it is there."""
@@ -158,15 +165,16 @@ class Renderer:
     def _seen(self, key: Key) -> ModelState | None:
         # A foreign key may outlive its target for a few operations: the autodetector deletes proxies without looking
         # who refers to them. Schema editors then see the model as it was.
-        return self._state_or_last(key) if self.reader is Reader.SCHEMA else self._state(key)
+        return self._state_or_last(key) if self.reader is Reader.SCHEMA else self.state(key)
 
-    def _known(self, key: Key) -> ModelState:
+    def known(self, key: Key) -> ModelState:
+        """Return the same of a model that is there, or was."""
         model = self._state_or_last(key)
         assert model is not None
         return model
 
     def _render(self, key: Key) -> None:
-        model = self._known(key)
+        model = self.known(key)
         self._render_bases(key, model)
         self._at_work.append(key)
         try:
@@ -188,7 +196,7 @@ class Renderer:
 
     def _raise_dangling(self, key: Key) -> None:
         """Raise Django's error for a relation of *key* to a model that does not exist."""
-        references = references_of(self._known(key))
+        references = references_of(self.known(key))
         missing = {reference.target for reference in references if self._seen(reference.target) is None}
         if not missing:
             return
@@ -197,45 +205,7 @@ class Renderer:
         if errors := check(self.registry, ignore=present):
             raise ValueError("\n".join(error.msg for error in errors))
 
-    # Who refers to a class
-
-    def relations_to(
-        self, model: type[Model], foreign: Sequence[type[Model]], *, one_to_one: bool = False
-    ) -> list[AnyField]:
-        """
-        Return the fields that relate to *model* or to a proxy of it; their models are rendered, or *foreign*.
-
-        With *one_to_one*, only such fields; no other model is rendered for them.
-        """
-        concrete = model._meta.concrete_model
-        if concrete is None:
-            return []
-        key = concrete._meta.app_label, str(concrete._meta.model_name)
-        sources = self._in_order(self._sources(key))
-        if one_to_one:
-            sources = [source for source in sources if self._has_one_to_one(source)]
-        for source in sources:
-            self.ensure(source)
-        holders = [*(self.registry.all_models[label][name] for label, name in sources), *foreign]
-        return [
-            field
-            for holder in holders
-            if not holder._meta.swapped
-            for owner in (*auto_created_throughs(holder), holder)
-            for field, target in relations_of(owner)
-            if target._meta.concrete_model is concrete
-            if field.one_to_one or not one_to_one
-        ]
-
-    def _in_order(self, keys: Iterable[Key]) -> list[Key]:
-        """Sort *keys* as Django finds relations, which is the order in which rows are deleted with others."""
-        keys = list(keys)
-        places = self.version.places if len(keys) > 1 else {}
-        return sorted(keys, key=lambda key: (key[0], places.get(key, -1)))
-
-    def _has_one_to_one(self, key: Key) -> bool:
-        model = self._state(key)
-        return model is not None and any(reference.one_to_one for reference in references_of(model))
+    # Who refers to a class: what stands there until the relation is asked for
 
     def _place_accessors(self, key: Key) -> None:
         """Place a LazyAccessor for every relation to the model whose source is not rendered yet."""
@@ -243,7 +213,7 @@ class Renderer:
         if model._meta.swapped:
             return
         proxy = bool(model._meta.proxy)
-        for source in self._direct_sources(key) if proxy else self._sources(key):
+        for source in self._direct_sources(key) if proxy else self.sources(key):
             if source not in self._rendered:
                 render: Callable[[], object] = partial(self.ensure, source)
                 for name in self._accessors(source, key, on_proxy=proxy):
@@ -252,29 +222,13 @@ class Renderer:
 
     def _accessors(self, source: Key, key: Key, *, on_proxy: bool) -> Iterator[str]:
         """Yield what *source* sets on *key*: a ManyToManyField on its very target, others on its concrete model."""
-        model = self._state(source)
+        model = self.state(source)
         for reference in references_of(model) if model is not None else ():
             if reference.accessor is not None and (reference.many_to_many or not on_proxy):
                 exactly = reference.target == key
-                if exactly or (not reference.many_to_many and self._is_proxy_of(reference.target, key)):
+                if exactly or (not reference.many_to_many and self.is_proxy_of(reference.target, key)):
                     yield reference.accessor
 
-    def _is_proxy_of(self, key: Key, concrete: Key) -> bool:
+    def is_proxy_of(self, key: Key, concrete: Key) -> bool:
         bases = self._proxied_by(key)
-        return concrete in bases or any(self._is_proxy_of(base, concrete) for base in bases)
-
-
-def auto_created_throughs(model: type[Model]) -> list[type[Model]]:
-    """Return the through models that Django made for the ManyToManyFields of *model*."""
-    throughs = [target for field in model._meta.local_many_to_many for target in known_targets(field.remote_field)]
-    return [one for one in throughs if isinstance(one, type) and one._meta.auto_created is model]  # type: ignore[attr-defined]
-
-
-def relations_of(model: type[Model]) -> Iterator[tuple[AnyField, type[Model]]]:
-    """Yield the fields of *model* itself that relate to a rendered class, and that class."""
-    fields: Any = model._meta._get_fields(reverse=False, include_parents=False)
-    for field in fields:
-        if field.is_relation and field.remote_field is not None:
-            target = field.remote_field.__dict__.get("model")
-            if isinstance(target, type):
-                yield field, target
+        return concrete in bases or any(self.is_proxy_of(base, concrete) for base in bases)
