@@ -83,8 +83,19 @@ def operation_lines(rows: Sequence[Row], who: Sequence[str]) -> list[list[str]]:
         [f"{title(row)}, CPU in one process", *(number(row.operation_ms(name), 2) for name in who)]
         for row in measured
     ]
-    many = [row for row, _ in pairs_by_size(row for row in measured if row.workload == "hub")]
-    return lines + growth("hub: CPU of each operation", many, Row.operation_ms, who)
+    pairs = pairs_by_size(row for row in measured if row.workload == "hub")
+    for many, few in pairs:
+        further = (number(many.marginal_ms(few, name), 2) for name in who)
+        lines.append([f"hub {many.size}: each further operation, CPU in one process", *further])
+    lines += growth("hub: CPU of each operation", [many for many, _ in pairs], Row.operation_ms, who)
+    fewest = {many.size: few for many, few in pairs}
+    further_cost = growth(
+        "hub: CPU of each further operation",
+        [many for many, _ in pairs],
+        lambda row, name: row.marginal_ms(fewest[row.size], name),
+        who,
+    )
+    return lines + further_cost
 
 
 def growth(

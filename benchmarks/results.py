@@ -71,6 +71,13 @@ class Row:
         found = self.cell(name).operation_ms
         return median(found) if found else None
 
+    def marginal_ms(self, other: Row, name: str) -> float | None:
+        """Return what each further operation cost in one process, from a row of the same size with fewer of them."""
+        many, few = self.operation_ms(name), other.operation_ms(name)
+        if many is None or few is None or self.operations <= other.operations:
+            return None
+        return (many * self.operations - few * other.operations) / (self.operations - other.operations)
+
     def marginal(self, other: Row, name: str) -> float | None:
         """Return what each further operation costs beyond its SQL, from a row of the same size with fewer of them."""
         many, few = self.beyond_sql(name), other.beyond_sql(name)

@@ -186,6 +186,18 @@ def test_a_further_operation_costs_the_difference_of_two_rounds() -> None:
     assert few.marginal(many, STOCK) is None
 
 
+def test_a_further_operation_in_one_process_costs_the_difference_too() -> None:
+    rows = [row(size, operations, 1, 1) for size in (100, 1000) for operations in (4, 36)]
+    for one, milliseconds in zip(rows, (5.0, 2.0, 14.0, 3.0), strict=True):
+        one.cells[CHRONOMIG].operation_ms = [milliseconds]
+    assert rows[1].marginal_ms(rows[0], CHRONOMIG) == pytest.approx((72 - 20) / 32)
+    assert rows[0].marginal_ms(rows[1], CHRONOMIG) is None
+    found = {cells[1]: cells[3] for line in report(rows).splitlines() if len(cells := line.split("|")) > 3}
+    shown = {name.strip(): cell.strip() for name, cell in found.items()}
+    assert shown["hub 100: each further operation, CPU in one process"] == "1.62"
+    assert shown["hub: CPU of each further operation, growth"] == "~ N^0.00"
+
+
 def test_results_survive_their_file(tmp_path: Path) -> None:
     rows = [row(100, 36, stock=10, bare=1)]
     save(tmp_path / "results.json", {"Django": "5.2"}, rows)
