@@ -67,6 +67,14 @@ def test_a_row_that_is_impossible_is_named(migrated: Project, change: str, cause
         assert "restore the row, or remove it, with SQL" in text
 
 
+def test_an_event_that_stands_for_nothing_is_named(migrated: Project) -> None:
+    migrated.rows("UPDATE chronomig_history SET kind = 'squashed', detail = 'gone' WHERE kind = 'applied'")
+    for command in ("status", "drift"):
+        text = told(migrated, command, code=1)
+        assert f"The history holds an event that is impossible: {A!r} squashed." in text
+        assert "It stands for migrations that are not applied: 'gone'." in text
+
+
 def test_columns_of_a_newer_chronomig_are_left_alone(migrated: Project) -> None:
     migrated.rows("ALTER TABLE chronomig_history ADD COLUMN mood TEXT DEFAULT 'good'")
     migrated.migration("20260102000000_more", "")

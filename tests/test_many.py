@@ -229,6 +229,33 @@ def test_a_lock_that_is_lost_stops_the_run_before_the_next_migration(site: Site,
     site.insist_on_one_result()
 
 
+def test_a_server_that_ends_the_session_of_a_lock_is_heard_without_being_asked(database: TestDatabase) -> None:
+    if database.vendor != "postgresql":
+        pytest.skip("PostgreSQL only")
+    set_up_django()
+    from chronomig.errors import LockError
+    from chronomig.lock.sessions import PostgresLock
+
+    asked = []
+
+    def count(execute: Any, *arguments: Any) -> Any:
+        asked.append(arguments[0])
+        return execute(*arguments)
+
+    with connected(database.settings()) as connection:
+        lock = PostgresLock(connection)
+        assert lock.try_acquire()
+        lock.insist()
+        with lock.session.execute_wrapper(count):
+            lock.insist()
+            assert asked == []
+            take_away_the_lock(database)
+            with pytest.raises(LockError, match="was lost"):
+                lock.insist()
+            assert len(asked) == 1
+        lock.release()
+
+
 def take_away_the_lock(database: TestDatabase) -> None:
     """End the session that has it; on SQLite, remove its file, as somebody may who finds it lying about."""
     settings = database.settings()

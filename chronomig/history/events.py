@@ -127,8 +127,7 @@ def fold(events: Iterable[Event]) -> Record:
             case Kind.STARTED:
                 half = _started(event, half)
             case Kind.SQUASHED:
-                standing = with_baseline(tuple(applied.values()), _as_applied(event), event.detail.split("\n"))
-                applied = {one.name: one for one in standing}
+                applied = _squashed(applied, event)
             case Kind.COLLAPSING:
                 half = replace(_started(event, half), together=tuple(event.detail.split("\n")))
             case Kind.PROGRESS if half is not None:
@@ -139,6 +138,17 @@ def fold(events: Iterable[Event]) -> Record:
         for name in half.names:
             applied.pop(name, None)
     return Record(tuple(applied.values()), half, settled, tuple(undone.values()))
+
+
+def _squashed(applied: Mapping[str, Applied], event: Event) -> dict[str, Applied]:
+    names = event.detail.split("\n")
+    if applied.keys().isdisjoint(names):
+        raise DatabaseError(
+            f"The history holds an event that is impossible: {event.name!r} squashed.",
+            cause=f"It stands for migrations that are not applied: {event.detail[:80]!r}.",
+            next_step="Somebody wrote to chronomig_history; restore the row, or remove it, with SQL.",
+        )
+    return {one.name: one for one in with_baseline(tuple(applied.values()), _as_applied(event), names)}
 
 
 def _put(applied: dict[str, Applied], event: Event) -> None:
