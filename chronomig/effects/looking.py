@@ -80,12 +80,18 @@ class View:
 
     def descendants(self, key: Key) -> set[Key]:
         """Return all models that are built on this one, proxies too."""
-        built = (other for other, model in self.state.models.items() if model.bases != (Model,))
-        return {other for other in built if other != key and key in self.ancestors(self.bases(other))}
+        found: set[Key] = set()
+        todo = [key]
+        while todo:
+            base = todo.pop()
+            built = {other for other in self.state.sources(base) if base in self.bases(other)} - found
+            found |= built
+            todo.extend(built)
+        return found - {key}
 
     def references(self, key: Key) -> Iterator[tuple[Key, str, Field[Any, Any]]]:
         """Yield (model, field name, field) of each relation to a model, or through it."""
-        for other in self.state.models:
+        for other in self.state.sources(key):
             for name, field in self.fields(other).items():
                 if key in targets(other, field):
                     yield other, name, field

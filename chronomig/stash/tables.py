@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from sqlite3 import sqlite_version_info
 from typing import Any, NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+TABLES = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name = %s COLLATE NOCASE",
+    "postgresql": """
+        SELECT relname FROM pg_class
+        WHERE oid = to_regclass(quote_ident(%s)) AND relkind IN ('r', 'p', 'f') AND NOT relispartition
+    """,
+    "mysql": """
+        SELECT table_name FROM information_schema.tables
+        WHERE table_schema = DATABASE() AND table_name = %s AND table_type = 'BASE TABLE'
+    """,
+}
+"""One by its name: Django's introspection lists all that there are."""
+SQLITE_TABLE_LIST = (3, 37)
+"""Since then SQLite finds a table without reading its whole schema."""
 COLUMNS = {
     "sqlite": 'SELECT name, type, NOT "notnull", hidden IN (2, 3) FROM pragma_table_xinfo(%s)',
     "postgresql": """
@@ -97,12 +112,11 @@ class Table:
 
 
 def read(connection: BaseDatabaseWrapper, name: str) -> Table | None:
-    """Return the table called *name*, whatever the case of its letters; None when there is none."""
+    """Return the table called *name*; None when there is none."""
+    real = real_name(connection, name)
+    if real is None:
+        return None
     with connection.cursor() as cursor:
-        names = {one.lower(): one for one in connection.introspection.table_names(cursor)}
-        real = names.get(name.lower())
-        if real is None:
-            return None
         key = connection.introspection.get_primary_key_columns(cursor, real) or ()
         relations = [
             Relation(column, target[1], target[0])  # Django 6.1 adds what happens on delete
@@ -116,16 +130,24 @@ def read(connection: BaseDatabaseWrapper, name: str) -> Table | None:
     return Table(real, columns, tuple(key), tuple(relations), number)
 
 
+def real_name(connection: BaseDatabaseWrapper, name: str) -> str | None:
+    """Return what the table *name* is called, where the database disregards the case of letters; None without one."""
+    sql = TABLES[connection.vendor]
+    if connection.vendor == "sqlite" and sqlite_version_info >= SQLITE_TABLE_LIST:
+        sql = "SELECT name FROM pragma_table_list(%s) WHERE type = 'table' AND schema = 'main'"
+    found = query(connection, sql, [name])
+    return str(found[0][0]) if found else None
+
+
 def references(connection: BaseDatabaseWrapper) -> list[tuple[str, Relation]]:
     """Return (table, foreign key) of all tables that are there."""
     return [(name, Relation(*relation)) for name, *relation in query(connection, REFERENCES[connection.vendor])]
 
 
 def has_rows(connection: BaseDatabaseWrapper, name: str) -> bool:
-    """Whether there is a table called *name*, whatever the case of its letters, with anything in it."""
-    with connection.cursor() as cursor:
-        names = [one for one in connection.introspection.table_names(cursor) if one.lower() == name.lower()]
-    return any(query(connection, f"SELECT 1 FROM {connection.ops.quote_name(one)} LIMIT 1") for one in names)
+    """Whether there is a table called *name* with anything in it."""
+    real = real_name(connection, name)
+    return real is not None and bool(query(connection, f"SELECT 1 FROM {connection.ops.quote_name(real)} LIMIT 1"))
 
 
 def can_stash(connection: BaseDatabaseWrapper) -> bool:

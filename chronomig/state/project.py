@@ -100,9 +100,12 @@ class ProjectState(DjangoProjectState):
             {key: model.clone() for key, model in self.models.items()}, set(self.real_apps)
         )  # fmt: skip
 
+    def sources(self, key: Key) -> Iterable[Key]:
+        """Return the models that name the model *key*, in a relation or as their base; it may do so itself."""
+        return self._freeze().reverse.sources(key)
+
     def is_referred_to(self, key: Key) -> bool:
-        """Whether a model names the model *key*, in a relation or as its base; it may do so itself."""
-        return any(True for _ in self._freeze().reverse.sources(key))
+        return any(True for _ in self.sources(key))
 
     # Rendering
 
@@ -163,7 +166,7 @@ class ProjectState(DjangoProjectState):
 
     def _with_sources(self, key: Key) -> list[Key]:
         """Return *key* and the models that refer to it."""
-        return list(dict.fromkeys([key, *self._freeze().reverse.sources(key)]))
+        return list(dict.fromkeys([key, *self.sources(key)]))
 
     def add_model(self, model_state: ModelState) -> None:
         self._replace((model_state.app_label, model_state.name_lower), model_state)
