@@ -553,7 +553,7 @@ def environment(random: Random, site: Site) -> Case:
             "{} >/dev/full",
             "{} | true",
             "{} <&-",
-            "cd .. && mkdir -p gone && cd gone && rmdir ../gone && {}",
+            "cd .. && command -p mkdir -p gone && cd gone && command -p rmdir ../gone && {}",
             "ulimit -f 0; {}",
         ]
     )
