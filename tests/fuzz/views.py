@@ -184,7 +184,7 @@ def described(one: Any) -> str:
 
 
 def related(one: Any) -> str:
-    return f"{one.name} {one.related_model._meta.label}.{one.field.name} {accessor_of(one)} {type(one).__name__}"
+    return f"{one.name} {one.related_model._meta.label}.{one.field.name} {accessor_of(one)} {one.__class__.__name__}"
 
 
 def accessor_of(one: Any) -> str | None:
