@@ -234,7 +234,7 @@ def test_a_server_that_ends_the_session_of_a_lock_is_heard_without_being_asked(d
         pytest.skip("PostgreSQL only")
     set_up_django()
     from chronomig.errors import LockError
-    from chronomig.lock.sessions import PostgresLock
+    from chronomig.lock.sessions import PostgresLock, has_word
 
     asked = []
 
@@ -250,6 +250,9 @@ def test_a_server_that_ends_the_session_of_a_lock_is_heard_without_being_asked(d
             lock.insist()
             assert asked == []
             take_away_the_lock(database)
+            give_up = time.monotonic() + 20
+            while not has_word(lock.session.connection) and time.monotonic() < give_up:
+                time.sleep(0.01)  # the server's process has yet to notice
             with pytest.raises(LockError, match="was lost"):
                 lock.insist()
             assert len(asked) == 1

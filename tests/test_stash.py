@@ -136,6 +136,21 @@ def fill_items(shop: Shop, count: int = 3) -> None:
 # -- there and back -------------------------------------------------------------------------------------------------
 
 
+def test_rows_of_a_table_with_capital_letters_come_back(shop: Shop) -> None:
+    item = create("Item", ("n", models.IntegerField()), db_table="Shop_Items")
+    shop.migration(item)
+    shop.migration(NOTES)
+    shop.up()
+    fill_items(shop, 2)
+    shop.model("Item").filter(n=1).update(notes="mine")
+    assert len(notes(shop.down())) == 1
+    shop.up()
+    assert sorted(shop.model("Item").values_list("n", "notes")) == [(0, "new"), (1, "mine")]
+    assert len(notes(shop.down(2))) == 2
+    shop.up()
+    assert sorted(shop.model("Item").values_list("n", "notes")) == [(0, "new"), (1, "mine")]
+
+
 def test_a_column_that_is_made_and_altered_in_one_migration_comes_back_through_both(shop: Shop) -> None:
     shop.migration(ITEM)
     longer = migrations.AlterField("item", "notes", models.CharField(max_length=40, default="new", null=True))

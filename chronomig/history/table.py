@@ -137,7 +137,7 @@ class History:
 
     def write_all(self, events: Iterable[Event]) -> None:
         """Append *events*, all or none; the table is there."""
-        with transaction.atomic(self.connection.alias), self.connection.cursor() as cursor:
+        with transaction.atomic(self.connection.alias, savepoint=False), self.connection.cursor() as cursor:
             cursor.executemany(self._insert, [self._row(event) for event in events])
 
     @cached_property

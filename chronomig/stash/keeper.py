@@ -118,7 +118,7 @@ class Keeper(NothingKept):
         table = tables.read(self.connection, entry.table.name)
         if table is None or entry.column is None:
             return table is not None
-        return entry.column in table.columns and tables.real_name(self.connection, entry.after_table) is None
+        return entry.column in table.columns and tables.called(self.connection, entry.after_table) is None
 
     def hold(self) -> None:
         """Note that what was done so far is done: a further try begins behind it."""
@@ -157,7 +157,7 @@ class Keeper(NothingKept):
             self._bring_back()
         self._put_aside(move)
         for entry in self._coming_with(move):
-            if entry.column is not None and tables.real_name(self.connection, entry.after_table):
+            if entry.column is not None and tables.called(self.connection, entry.after_table):
                 leave_changed(self.connection, entry)
         if self.direction is Direction.DOWN:
             self._fill_before(move)
@@ -291,7 +291,7 @@ class Keeper(NothingKept):
         """What a change of type left is not what is there now."""
         for one in self.lying if back.column is not None else ():
             same = (one.migration, one.table.name, one.column) == (back.migration, back.table.name, back.column)
-            if same and one.direction is not back.direction and tables.real_name(self.connection, one.after_table):
+            if same and one.direction is not back.direction and tables.called(self.connection, one.after_table):
                 renew_after(self.connection, one)
 
     def _count_on(self, entry: Entry) -> None:
@@ -319,7 +319,7 @@ class Keeper(NothingKept):
 
     def _is_altered(self, entry: Entry) -> bool:
         """Whether the column was there all the time, with another type."""
-        return entry.column is not None and tables.real_name(self.connection, entry.after_table) is not None
+        return entry.column is not None and tables.called(self.connection, entry.after_table) is not None
 
     def _copies_of(self, move: Move, table: Table, column: str | None) -> list[Entry]:
         """Return what the operation put aside of a place before it was broken off, oldest first."""
@@ -337,7 +337,7 @@ class Keeper(NothingKept):
 
     def _note_aside(self, entry: Entry) -> None:
         there = tables.read(self.connection, entry.table.name)
-        noted = tables.real_name(self.connection, entry.after_table) is not None  # before it was broken off
+        noted = tables.called(self.connection, entry.after_table) is not None  # before it was broken off
         if entry.column is not None and there is not None and entry.column in there.columns and not noted:
             with together(self.connection):
                 put_after(self.connection, entry)

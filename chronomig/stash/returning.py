@@ -110,7 +110,7 @@ class Return:
         """Return the references that rows bring along, to tables that are there."""
         brought = self.brought()
         found = [one for one in self.entry.table.relations if one.column in brought]
-        return [one for one in found if tables.real_name(self.connection, one.table)]
+        return [one for one in found if tables.called(self.connection, one.table)]
 
     def brought(self) -> tuple[str, ...]:
         return self.entry.table.stored if self.entry.column is None else (self.entry.column,)

@@ -112,7 +112,7 @@ class Table:
 
 
 def read(connection: BaseDatabaseWrapper, name: str) -> Table | None:
-    """Return the table called *name*; None when there is none."""
+    """Return the table called *name*, whatever the case of its letters; None when there is none."""
     real = real_name(connection, name)
     if real is None:
         return None
@@ -130,13 +130,22 @@ def read(connection: BaseDatabaseWrapper, name: str) -> Table | None:
     return Table(real, columns, tuple(key), tuple(relations), number)
 
 
-def real_name(connection: BaseDatabaseWrapper, name: str) -> str | None:
-    """Return what the table *name* is called, where the database disregards the case of letters; None without one."""
+def called(connection: BaseDatabaseWrapper, name: str) -> str | None:
+    """Return what the table *name* is called; None when there is none."""
     sql = TABLES[connection.vendor]
     if connection.vendor == "sqlite" and sqlite_version_info >= SQLITE_TABLE_LIST:
         sql = "SELECT name FROM pragma_table_list(%s) WHERE type = 'table' AND schema = 'main'"
     found = query(connection, sql, [name])
     return str(found[0][0]) if found else None
+
+
+def real_name(connection: BaseDatabaseWrapper, name: str) -> str | None:
+    """Return what the table *name* is called, whatever the case of its letters; None when there is none."""
+    if exactly := called(connection, name):
+        return exactly
+    with connection.cursor() as cursor:
+        names = connection.introspection.table_names(cursor)
+    return next((one for one in names if one.lower() == name.lower()), None)
 
 
 def references(connection: BaseDatabaseWrapper) -> list[tuple[str, Relation]]:
@@ -145,7 +154,7 @@ def references(connection: BaseDatabaseWrapper) -> list[tuple[str, Relation]]:
 
 
 def has_rows(connection: BaseDatabaseWrapper, name: str) -> bool:
-    """Whether there is a table called *name* with anything in it."""
+    """Whether there is a table called *name*, whatever the case of its letters, with anything in it."""
     real = real_name(connection, name)
     return real is not None and bool(query(connection, f"SELECT 1 FROM {connection.ops.quote_name(real)} LIMIT 1"))
 
