@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import django
 import pytest
 
 from tests.projects import Project
@@ -31,6 +32,71 @@ class ShopConfig(AppConfig):
 
     def ready(self):
         post_migrate.connect(told)
+"""
+
+
+WITHOUT_PERMISSIONS = """
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class ShopConfig(AppConfig):
+    name = "shop"
+
+    def ready(self):
+        post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+"""
+KINDS = """
+from django.contrib.auth.models import User
+from django.utils.translation import gettext_lazy as _
+
+
+class Item(models.Model):
+    tags = models.ManyToManyField("Tag")
+
+    class Meta:
+        verbose_name = _("user")
+        permissions = [("polish_item", "Can polish items")]
+        default_permissions = ("view",)
+
+
+class TagOfShop(models.Model):
+    class Meta:
+        abstract = True
+        permissions = [("never", "Is not handed down")]
+
+
+class Tag(TagOfShop):
+    class Meta:
+        default_permissions = ()
+
+
+class SecondHandItem(Item):
+    pass
+
+
+class Customer(User):
+    class Meta:
+        proxy = True
+
+
+class Replaced(models.Model):
+    class Meta:
+        swappable = "SHOP_REPLACED"
+"""
+ROWS = """
+SELECT app_label, model, COALESCE(codename, ''), name FROM django_content_type
+LEFT JOIN auth_permission ON content_type_id = django_content_type.id ORDER BY app_label, model, codename
+"""
+AS_DJANGO_MAKES_THEM = """
+from django.apps import apps
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
+from django.core.management.sql import emit_post_migrate_signal
+Permission.objects.all().delete()
+ContentType.objects.all().delete()
+emit_post_migrate_signal(0, False, "default")
+result = None
 """
 
 
@@ -70,6 +136,23 @@ def test_a_model_that_is_new_gets_its_content_type_and_permissions(shop: Project
     ]
 
 
+def test_what_is_made_at_once_is_what_django_makes(project: Project) -> None:
+    project.models(KINDS)
+    project.configure(extra='SHOP_REPLACED = "auth.Group"')
+    project.ok("makemigrations")
+    told = project.ok("migrate", "-v", "2")
+    made = project.rows(ROWS)
+    assert "Adding permission polish_item" in told.err and "Adding content type shop | tag" in told.err
+    assert {(model, codename) for label, model, codename, _ in made if label == "shop"} == {
+        ("customer", "add_customer"), ("customer", "change_customer"), ("customer", "delete_customer"),
+        ("customer", "view_customer"), ("item", "polish_item"), ("item", "view_item"),
+        *(("secondhanditem", f"{action}_secondhanditem") for action in ("add", "change", "delete", "view")),
+        ("tag", ""),
+    }  # fmt: skip
+    project.python(AS_DJANGO_MAKES_THEM)
+    assert project.rows(ROWS) == made
+
+
 def test_apps_that_a_run_does_not_change_are_not_gone_through(shop: Project) -> None:
     lose_a_permission(shop, "add_user")
     shop.migration(later("more"), '("shop", migrations.AddField("item", "n", models.IntegerField(null=True))),')
@@ -96,3 +179,28 @@ def test_every_other_receiver_hears_of_every_app(shop: Project) -> None:
     shop.migration(later("more"), '("shop", migrations.AddField("item", "n", models.IntegerField(null=True))),')
     told = [line for line in shop.ok("migrate").out.splitlines() if line.startswith("told")]
     assert told == ["told contenttypes", "told auth", "told shop"]
+
+
+def test_apps_to_which_others_listen_get_theirs_from_django(shop: Project) -> None:
+    shop.write("shop/apps.py", RECEIVER)
+    shop.models(SHOP + "\n\nclass Box(models.Model):\n    pass\n")
+    shop.ok("makemigrations")
+    shop.ok("migrate")
+    assert ["add_box"] in shop.rows(CODENAMES)
+
+
+def test_who_does_not_want_permissions_gets_none(shop: Project) -> None:
+    shop.write("shop/apps.py", WITHOUT_PERMISSIONS)
+    shop.models(SHOP + "\n\nclass Box(models.Model):\n    pass\n")
+    shop.ok("makemigrations")
+    shop.ok("migrate")
+    assert ["add_box"] not in shop.rows(CODENAMES)
+    assert ["box"] in shop.rows("SELECT model FROM django_content_type")
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="Django renames permissions since 6.1")
+def test_permissions_of_a_renamed_model_are_renamed_before_others_are_made(shop: Project) -> None:
+    before = shop.rows("SELECT id FROM auth_permission WHERE codename = 'add_item'")
+    shop.migration(later("rename"), '("shop", migrations.RenameModel("Item", "Thing")),')
+    shop.ok("migrate")
+    assert shop.rows("SELECT id FROM auth_permission WHERE codename = 'add_thing'") == before

@@ -14,6 +14,7 @@ from django.apps.registry import Apps
 from django.conf import settings
 from django.core.exceptions import FieldError
 from django.db import connection, migrations, models
+from django.db.backends.base.schema import _related_non_m2m_objects
 from django.db.migrations.exceptions import InvalidBasesError
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState as DjangoProjectState
@@ -308,6 +309,46 @@ def test_what_relates_to_a_model_is_what_django_says(tables: Callable[..., Proje
         theirs = [(str(one), one.field.name) for one in model._meta.related_objects]
         fresh = ours.get_model(model._meta.app_label, model.__name__)._meta.related_objects
         assert (model.__name__, [(str(one), one.field.name) for one in fresh]) == (model.__name__, theirs)
+
+
+def test_what_is_known_of_a_relation_without_its_model_is_what_django_says() -> None:
+    named = {"related_name": "%(app_label)s_%(class)ss", "related_query_name": "%(class)s_of_%(app_label)s"}
+    number = models.ForeignKey("fan.Ticket", models.CASCADE, to_field="number", related_name="%(model_name)s_number")
+    options = {"default_related_name": "default_%(class)s"}
+    state = build(
+        ("fan", create("Ticket", ("number", models.TextField(unique=True)))),
+        ("fan", create("Named", ("ticket", fk("fan.Ticket", **named)), ("number", number))),
+        ("fan", create("Hidden", ("ticket", fk("fan.Ticket", related_name="+")))),
+        ("fan", migrations.CreateModel("Default", [("ticket", fk("fan.Ticket"))], options=options)),
+        ("fan", create("Plain", ("ticket", fk("fan.Ticket")))),
+    )
+
+    def told(apps: StateApps) -> list[tuple[object, ...]]:
+        relations = apps.get_model("fan", "Ticket")._meta._get_fields(forward=False, include_hidden=True)
+        return [
+            (one.name, one.hidden, tuple(one.field.to_fields), one.field.unique, one.field.many_to_many)
+            for one in relations
+        ]
+
+    assert told(state.apps) == told(state.plain().apps)
+    assert rendered(state) == {"fan.Ticket"}
+    assert state.apps.get_model("fan", "Ticket")._meta.get_field("plain").related_model._meta.label == "fan.Plain"
+    assert rendered(state) == {"fan.Ticket", "fan.Plain"}
+
+
+def test_altering_what_many_refer_to_renders_those_that_refer_to_the_field() -> None:
+    before = build(
+        ("fan", create("Ticket", ("number", models.TextField(unique=True)))),
+        ("fan", create("Stub", ("ticket", models.ForeignKey("fan.Ticket", models.CASCADE, to_field="number")))),
+        *(("fan", create(f"Seat{number}", ("ticket", fk("fan.Ticket")))) for number in range(20)),
+    )
+    alter = migrations.AlterField("Ticket", "number", models.CharField(max_length=9, unique=True))
+    after = before.after("fan", alter)
+    with read_by(Reader.SCHEMA):
+        fields = [one.apps.get_model("fan", "Ticket")._meta.get_field("number") for one in (before, after)]
+        pairs = _related_non_m2m_objects(*fields)
+        assert [(old.related_model._meta.label, new.field.name) for old, new in pairs] == [("fan.Stub", "ticket")]
+        assert rendered(before) == rendered(after) == {"fan.Ticket", "fan.Stub"}
 
 
 def test_all_models_are_listed_with_their_through_models() -> None:

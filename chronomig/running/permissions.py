@@ -1,17 +1,23 @@
 """
-Content types and permissions: which apps have to be looked at after a run.
+Content types and permissions after a run: which apps may lack some, and what is missing of them.
 
-Django looks at every model of every app. What was complete before a run still is, for apps whose models the run did
-not change; code that may have deleted rows (RunPython, RunSQL) is answered with two queries over all apps.
+Django's own receivers of post_migrate have all classes of an app rendered, ask four times and insert twice, for each
+app. What was complete before a run still is, for apps whose models the run did not change; code that may have deleted
+rows (RunPython, RunSQL) is answered with two queries over all apps. What is missing follows from the model states,
+and is made with two inserts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
 
 from django.apps import apps
 from django.db import router
+from django.db.migrations.state import ModelState
 from django.db.models.options import Options
+from django.utils.text import camel_case_to_spaces
 
 from chronomig.state import ProjectState
 
@@ -42,32 +48,92 @@ def changed_apps(before: ProjectState, after: ProjectState) -> frozenset[str]:
 
 def incomplete_apps(state: ProjectState, alias: str) -> frozenset[str]:
     """Return the labels of the apps that lack a content type or a permission."""
-    return frozenset(
-        {*_without(state, alias, "contenttypes", "ContentType"), *_without(state, alias, "auth", "Permission")}
-    )
+    rows, wanted = Rows(state, alias), tuple(map(options_of, state.models.values()))
+    missing = [*rows.missing_content_types(wanted), *(one for one, _, _ in rows.missing_permissions(wanted))]
+    return frozenset(options.app_label for options in missing)
 
 
-def _without(state: ProjectState, alias: str, label: str, name: str) -> Iterator[str]:
-    if (label, name.lower()) not in state.models:
-        return
+def complete(state: ProjectState, alias: str, labels: Collection[str], verbosity: int) -> None:
+    """Make what the apps *labels* lack, in this order, as Django's receivers would."""
+    wanted: dict[str, list[Options[Any]]] = {label: [] for label in labels}
+    for (label, _), model in state.models.items():
+        options = options_of(model) if label in wanted else None
+        if options is not None and not options.swapped:
+            wanted[label].append(options)
+    rows, models = Rows(state, alias, labels), [one for listed in wanted.values() for one in listed]
+    made = [f"content type {one}" for one in rows.make_content_types(models)]
+    made += [f"permission {one}" for one in rows.make_permissions(models)]
+    for one in made if verbosity >= 2 else ():
+        sys.stderr.write(f"Adding {one}\n")
+
+
+def options_of(model: ModelState) -> Options[Any]:
+    """Return as much of the ``_meta`` of *model* as its content type and its permissions follow from."""
+    options: Options[Any] = Options(None, model.app_label)
+    options.object_name, options.model_name = model.name, model.name_lower
+    options.verbose_name = model.options.get("verbose_name", camel_case_to_spaces(model.name))
+    for name in ("default_permissions", "permissions", "swappable"):
+        if name in model.options:
+            setattr(options, name, model.options[name])
+    return options
+
+
+class Rows:
+    """The content types and permissions of one database; only those of the apps *labels*, if they are given."""
+
+    def __init__(self, state: ProjectState, alias: str, labels: Collection[str] | None = None) -> None:
+        self.labels = labels
+        self.types: Any = rows_of(state, alias, "contenttypes", "ContentType")
+        self.permissions: Any = rows_of(state, alias, "auth", "Permission")
+
+    def missing_content_types(self, wanted: Iterable[Options[Any]]) -> list[Options[Any]]:
+        """Return those of *wanted* that lack it."""
+        if self.types is None:
+            return []
+        there = set(self._of_labels(self.types, "app_label").values_list("app_label", "model"))
+        return [one for one in wanted if (one.app_label, one.model_name) not in there]
+
+    def missing_permissions(self, wanted: Iterable[Options[Any]]) -> list[tuple[Options[Any], str, str]]:
+        """Return what those of *wanted* lack: the model, the codename, the name."""
+        if self.types is None or self.permissions is None:
+            return []
+        from django.contrib.auth.management import _get_all_permissions  # type: ignore[attr-defined]
+
+        model = "content_type__app_label", "content_type__model"
+        there = set(self._of_labels(self.permissions, model[0]).values_list(*model, "codename"))
+        return [
+            (one, codename, name)
+            for one in wanted
+            for codename, name in _get_all_permissions(one)
+            if (one.app_label, one.model_name, codename) not in there
+        ]
+
+    def make_content_types(self, wanted: Iterable[Options[Any]]) -> Iterator[str]:
+        if missing := self.missing_content_types(wanted):
+            make = self.types.model
+            self.types.bulk_create([make(app_label=one.app_label, model=one.model_name) for one in missing])
+            yield from (f"{one.app_label} | {one.model_name}" for one in missing)
+
+    def make_permissions(self, wanted: Iterable[Options[Any]]) -> Iterator[str]:
+        if missing := self.missing_permissions(wanted):
+            types = self._of_labels(self.types, "app_label").values_list("app_label", "model", "pk")
+            ids = {(label, model): pk for label, model, pk in types}
+            make = self.permissions.model
+            self.permissions.bulk_create(
+                [
+                    make(codename=codename, name=name, content_type_id=ids[one.app_label, one.model_name])
+                    for one, codename, name in missing
+                ]
+            )
+            yield from (codename for _, codename, _ in missing)
+
+    def _of_labels(self, rows: Any, field: str) -> Any:
+        return rows if self.labels is None else rows.filter(**{f"{field}__in": self.labels})
+
+
+def rows_of(state: ProjectState, alias: str, label: str, name: str) -> Any:
+    """Return the rows of a model of Django's; None where its app is not installed or has no table here."""
+    if (label, name.lower()) not in state.models or not apps.is_installed(f"django.contrib.{label}"):
+        return None
     model = state.apps.get_model(label, name)
-    if not router.allow_migrate_model(alias, model):
-        return
-    rows = model._base_manager.using(alias)
-    if label == "contenttypes":
-        there = set(rows.values_list("app_label", "model"))
-        yield from (label for label, name in state.models if (label, name) not in there)
-        return
-    there = set(rows.values_list("content_type__app_label", "content_type__model", "codename"))
-    for (app_label, model_name), codenames in _codenames(state):
-        if any((app_label, model_name, codename) not in there for codename in codenames):
-            yield app_label
-
-
-def _codenames(state: ProjectState) -> Iterator[tuple[tuple[str, str], Collection[str]]]:
-    """Yield (model, the codenames of its permissions); django.contrib.auth.get_permission_codename has the form."""
-    default = Options(None).default_permissions
-    for key, model in state.models.items():
-        actions = model.options.get("default_permissions", default)
-        own = [codename for codename, _ in model.options.get("permissions", ())]
-        yield key, [*(f"{action}_{key[1]}" for action in actions), *own]
+    return model._base_manager.using(alias) if router.allow_migrate_model(alias, model) else None

@@ -18,6 +18,7 @@ from importlib import import_module
 from django.apps import AppConfig, apps
 from django.core.management.sql import emit_pre_migrate_signal
 from django.db import transaction
+from django.db.migrations.operations import RenameModel
 from django.db.migrations.operations.base import Operation
 from django.db.models.signals import post_migrate
 from django.dispatch import Signal
@@ -114,8 +115,9 @@ def send_post_migrate(
     Send post_migrate to the receivers of every app.
 
     Apps that are not in *changed* have their content types and permissions: Django's own two receivers, which would
-    look at each of their models, are left out for them. Where nobody but Django listens, all is one transaction
-    (Django commits twice for each app); other receivers may count on being outside of one.
+    look at each of their models, are left out for them; and for apps to which nobody but Django listens, whose rows
+    are made at once. Where that is all apps, all is one transaction (Django commits twice for each app); other
+    receivers may count on being outside of one.
     """
     state.forget_rendered()  # all models may be rendered now: it would come on top
     gc.collect()
@@ -123,19 +125,33 @@ def send_post_migrate(
     told |= {"apps": state.apps, "plan": plan}
     needless = permissions.receivers()
     with_models = [app for app in apps.get_app_configs() if app.models_module is not None]
-    together = transaction.atomic(alias) if all(map(only_django_listens, with_models)) else nullcontext()
+    plain = [app for app in with_models if only_django_listens(app)]
+    at_once = {app.label for app in plain if app.label in changed and needless <= set(listening(app))} - renamed(plan)
+    together = transaction.atomic(alias) if len(plain) == len(with_models) else nullcontext()
     with naming_receivers("post_migrate", "the migrations before it are applied and recorded"), together:
+        permissions.complete(state, alias, [app.label for app in with_models if app.label in at_once], verbosity)
         for app in with_models:
             if verbosity >= 2:
                 sys.stderr.write(f"Running post-migrate handlers for application {app.label}\n")
-            send(post_migrate, app, told, frozenset() if app.label in changed else needless)
+            left_out = app.label in at_once or app.label not in changed
+            send(post_migrate, app, told, needless if left_out else frozenset())
+
+
+def listening(app: AppConfig) -> list[object]:
+    """Return the receivers of post_migrate for *app*."""
+    receivers, asynchronous = post_migrate._live_receivers(app)
+    return [*receivers, *asynchronous]
 
 
 def only_django_listens(app: AppConfig) -> bool:
     """Whether all receivers of post_migrate for *app* are Django's own."""
-    receivers, asynchronous = post_migrate._live_receivers(app)
-    modules = (str(getattr(receiver, "__module__", "")) for receiver in (*receivers, *asynchronous))
+    modules = (str(getattr(receiver, "__module__", "")) for receiver in listening(app))
     return all(module.startswith("django.contrib.") for module in modules)
+
+
+def renamed(plan: SignalPlan) -> set[str]:
+    """Return the labels of apps with renamed models: Django renames their permissions before it makes others."""
+    return {share.app_label for share, _ in plan if any(isinstance(one, RenameModel) for one in share.operations)}
 
 
 def send(signal: Signal, app: AppConfig, told: dict[str, object], needless: Collection[object]) -> None:

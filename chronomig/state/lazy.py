@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from django.db.models import ForeignObjectRel, ManyToManyRel, Model
-from django.db.models.options import Options, make_immutable_fields_list
+from django.db.models.options import Options
 from django.utils.functional import SimpleLazyObject
 
 from chronomig.state.references import AnyField
@@ -34,26 +34,41 @@ class LazyOptions(Options):  # type: ignore[type-arg]
         ]
         return frozenset(one.remote_field.name for one in relations)  # type: ignore[union-attr]
 
-    @cached_property
-    def related_objects(self) -> Any:
-        """``select_related()`` asks each whether it is unique: a plain foreign key needs no class to say so."""
-        found = None if self.parents else cast("LazyApps", self.apps).related_objects(self.model)
-        return super().related_objects if found is None else make_immutable_fields_list("related_objects", found)
-
 
 class UnrenderedKey(SimpleLazyObject):  # type: ignore[type-arg]
-    """A foreign key of a model that is rendered when more is asked of it."""
+    """
+    Stands for a foreign key of a model that is rendered when more is asked than is known here.
 
-    unique = False
+    Django asks the relations to a model for their names, and for what they are, until it finds those that it needs.
+    """
+
+    many_to_many = one_to_one = unique = False
+    to_fields: Sequence[str | None]
+    remote_field: UnrenderedRelation
     _mask_wrapped = True  # which LazyObject asks of what an attribute holds
+
+    def __init__(self, render: Callable[[], AnyField], to_fields: Sequence[str | None], name: str, *, hidden: bool):
+        super().__init__(render)
+        way_back = UnrenderedRelation(self, name, hidden=hidden)
+        self.__dict__.update(to_fields=to_fields, remote_field=way_back)  # an assignment would go to the real one
 
 
 class UnrenderedRelation(SimpleLazyObject):  # type: ignore[type-arg]
     """The way back along an :class:`UnrenderedKey`."""
 
-    @property
-    def field(self) -> Any:
-        return UnrenderedKey(lambda: self._setupfunc().field)
+    field: UnrenderedKey
+    name: str
+    hidden: bool
+    _mask_wrapped = True
+
+    def __init__(self, field: UnrenderedKey, name: str, *, hidden: bool) -> None:
+        super().__init__(lambda: field._setupfunc().remote_field)
+        self.__dict__.update(field=field, name=name, hidden=hidden)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "attname":  # no relation has one; Options.fields_map asks each
+            raise AttributeError(name)
+        return super().__getattr__(name)
 
 
 class LazyAccessor:

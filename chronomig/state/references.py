@@ -109,15 +109,27 @@ def _read_references(model: ModelState) -> Iterator[Reference]:
 
 def _accessor(model: ModelState, field: AnyField, target: Key) -> str | None:
     """Return the name of the reverse accessor (ForeignObjectRel.get_accessor_name, before the class exists)."""
-    remote: Any = field.remote_field
-    related_name = remote.related_name or model.options.get("default_related_name")
-    if related_name:
-        words = {"class": model.name_lower, "model_name": model.name_lower, "app_label": model.app_label.lower()}
-        related_name %= words
-        return None if related_name.endswith("+") else related_name
-    if getattr(remote, "symmetrical", False) and target == key_of(model):
+    if given := related_name(model, field):
+        return None if given.endswith("+") else given
+    if getattr(field.remote_field, "symmetrical", False) and target == key_of(model):
         return None
     return model.name_lower if field.one_to_one else f"{model.name_lower}_set"
+
+
+def related_name(model: ModelState, field: AnyField) -> str | None:
+    """Return the ``related_name`` of a relation, as it will be once *model* is a class."""
+    remote: Any = field.remote_field
+    given = remote.related_name or model.options.get("default_related_name")
+    words = {"class": model.name_lower, "model_name": model.name_lower, "app_label": model.app_label.lower()}
+    return given % words if given else None
+
+
+def related_query_name(model: ModelState, field: AnyField) -> str:
+    """Return what queries from its other end call a relation (RelatedField.related_query_name)."""
+    remote: Any = field.remote_field
+    words = {"class": model.name_lower, "app_label": model.app_label.lower()}
+    given = remote.related_query_name
+    return given % words if given else related_name(model, field) or model.name_lower
 
 
 class ReverseIndex:

@@ -104,12 +104,8 @@ class LazyApps(StateApps):
         return self._renderer.class_of(key)
 
     def relations_to(self, model: type[Model], *, one_to_one: bool = False) -> list[AnyField]:
-        """Return the fields that relate to *model* or to a proxy of it, their models rendered."""
+        """Return the fields that relate to *model* or to a proxy of it; of models not rendered yet, stand-ins."""
         return self._relations.to(model, one_to_one=one_to_one)
-
-    def related_objects(self, model: type[Model]) -> list[Any] | None:
-        """Return the visible relations to *model*, with stand-ins; None where a reader may not get those."""
-        return self._relations.objects(model)
 
     def resolve(self, model: type[Model], relation: Any) -> bool:
         """Render what *relation* of *model* leads to; return whether all of it is there."""

@@ -8,9 +8,8 @@ from typing import Any
 
 from django.db.models import ForeignKey, Model
 
-from chronomig.state.lazy import UnrenderedRelation, known_targets
-from chronomig.state.operations import Reader
-from chronomig.state.references import AnyField, Key, fields_of, references_of
+from chronomig.state.lazy import UnrenderedKey, known_targets
+from chronomig.state.references import AnyField, Key, fields_of, references_of, related_query_name
 from chronomig.state.rendering import Renderer
 
 
@@ -23,38 +22,23 @@ class Relations:
 
     def to(self, model: type[Model], *, one_to_one: bool = False) -> list[AnyField]:
         """
-        Return the fields that relate to *model* or to a proxy of it, their models rendered.
+        Return the fields that relate to *model* or to a proxy of it; with *one_to_one*, only such fields.
 
-        With *one_to_one*, only such fields; no other model is rendered for them.
+        A model is rendered for it if it relates by more than plain foreign keys; for those there are stand-ins.
         """
         concrete = model._meta.concrete_model
         if concrete is None:
             return []
-        sources = self._sources(concrete)
-        if one_to_one:
-            sources = [source for source in sources if self._has_one_to_one(source)]
-        self._ensure(sources)
-        holders = [*map(self.renderer.class_of, sources), *self.foreign]
-        fields = [field for holder in holders for field in fields_to(concrete, holder)]
-        return [field for field in fields if field.one_to_one or not one_to_one]
-
-    def objects(self, model: type[Model]) -> list[Any] | None:
-        """
-        Return the relations to *model* that are not hidden; of models that need not be rendered for it, stand-ins.
-
-        None for schema editors, which get no stand-ins, and for a proxy, to which Django counts none.
-        """
-        if self.renderer.reader is Reader.SCHEMA or model._meta.proxy:
-            return None
-        plain = {source: self._plain_keys(source, _key(model)) for source in self._sources(model)}
-        self._ensure(source for source, names in plain.items() if names is None)
-        found: list[Any] = []
-        for source, names in plain.items():
-            if names is None or self.renderer.is_rendered(source):
-                found += ways_back(model, self.renderer.class_of(source))
+        plain = {source: self._plain_keys(source, _key(concrete)) for source in self._sources(concrete)}
+        self._ensure(source for source, keys in plain.items() if keys is None)
+        found: list[AnyField] = []
+        for source, keys in plain.items():
+            if keys is None or self.renderer.is_rendered(source):
+                found += fields_to(concrete, self.renderer.class_of(source))
             else:
-                found += [UnrenderedRelation(partial(self._way_back, source, name)) for name in names]
-        return found + [one for holder in self.foreign for one in ways_back(model, holder)]
+                found += keys
+        found += [field for holder in self.foreign for field in fields_to(concrete, holder)]
+        return [field for field in found if field.one_to_one or not one_to_one]
 
     def _ensure(self, sources: Iterable[Key]) -> None:
         """Render *sources*; all of them, before any is asked: one may relate to another, a proxy."""
@@ -67,12 +51,8 @@ class Relations:
         places = self.renderer.version.places if len(keys) > 1 else {}
         return sorted(keys, key=lambda key: (key[0], places.get(key, -1)))
 
-    def _has_one_to_one(self, source: Key) -> bool:
-        model = self.renderer.state(source)
-        return model is not None and any(reference.one_to_one for reference in references_of(model))
-
-    def _plain_keys(self, source: Key, target: Key) -> list[str] | None:
-        """Return the foreign keys from *source* to *target* that are not hidden; None where one is no plain one."""
+    def _plain_keys(self, source: Key, target: Key) -> list[Any] | None:
+        """Return stand-ins for the foreign keys from *source* to *target*; None where one is no plain one."""
         model = self.renderer.known(source)
         if "swappable" in model.options:
             return None
@@ -80,26 +60,20 @@ class Relations:
         for reference in references_of(model):
             if reference.target == target or self.renderer.is_proxy_of(reference.target, target):
                 name = reference.field_name or ""
-                field = fields.get(name)
+                field: Any = fields.get(name)
                 if type(field) is not ForeignKey or field.unique:
                     return None
-                if reference.accessor is not None:
-                    found.append(name)
+                render = partial(self._field, source, name)
+                query_name, hidden = related_query_name(model, field), reference.accessor is None
+                found.append(UnrenderedKey(render, field.to_fields, query_name, hidden=hidden))
         return found
 
-    def _way_back(self, source: Key, name: str) -> Any:
-        field: Any = self.renderer.class_of(source)._meta.get_field(name)
-        return field.remote_field
+    def _field(self, source: Key, name: str) -> Any:
+        return self.renderer.class_of(source)._meta.get_field(name)
 
 
 def _key(model: type[Model]) -> Key:
     return model._meta.app_label, str(model._meta.model_name)
-
-
-def ways_back(target: type[Model], holder: type[Model]) -> Iterable[Any]:
-    """Return what Django counts among the ``related_objects`` of *target*, of the fields of *holder*."""
-    relations: Any = [field.remote_field for field in fields_to(target, holder)]
-    return [one for one in relations if one.field.many_to_many or not one.hidden]
 
 
 def auto_created_throughs(model: type[Model]) -> list[type[Model]]:
