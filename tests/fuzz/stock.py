@@ -60,7 +60,8 @@ class Fresh(ProjectState):
 
     def clone(self) -> Fresh:
         made = Fresh({key: copied(model) for key, model in self.models.items()}, self.real_apps)
-        made.apps  # noqa: B018  the fields of an older state are made before those of a newer one
+        for older_first in (self, made):  # so are their fields made: columns come in that order
+            older_first.apps  # noqa: B018
         return made
 
     def reload_model(self, app_label: str, model_name: str, delay: bool = False) -> None:
