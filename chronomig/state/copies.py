@@ -89,15 +89,10 @@ class Cheaply(NamedTuple):
         kind: Any = type(self.field)
         if kind.__module__ not in PLAIN_FIELDS:
             return self.field.clone()
-        if self.field.remote_field is None:
-            made: AnyField = object.__new__(kind)
-            made.__dict__.update(self.field.__dict__)
-        else:
-            made = self.field.__deepcopy__({})
-        computed = computed_names(kind)
-        if not made.__dict__.keys().isdisjoint(computed):
-            for name in computed & made.__dict__.keys():
-                del made.__dict__[name]
+        made: AnyField = copied_plainly(self.field)
+        if self.field.remote_field is not None:
+            made.remote_field = copied_plainly(self.field.remote_field)
+            made.remote_field.field = made
         made.name = None  # type: ignore[assignment]  # the class that it becomes part of says what it is called
         if made.auto_created:  # before all fields that were written (Field.__init__)
             made.creation_counter = Field.auto_creation_counter
@@ -108,13 +103,25 @@ class Cheaply(NamedTuple):
         return made
 
 
+def copied_plainly(one: Any) -> Any:
+    """Return a copy of a field or of its relation, without what it computed."""
+    kind: Any = type(one)
+    made = object.__new__(kind)
+    made.__dict__.update(one.__dict__)
+    computed = computed_names(kind)
+    if not made.__dict__.keys().isdisjoint(computed):
+        for name in computed & made.__dict__.keys():
+            del made.__dict__[name]
+    return made
+
+
 PLAIN_FIELDS = frozenset({"django.db.models.fields", "django.db.models.fields.related"})
 """Where classes are defined whose fields can be copied; not so fields that hold others, or a storage."""
 
 
 @cache
 def computed_names(kind: Any) -> frozenset[str]:
-    """Return the names under which fields of this *kind* keep what they compute from where they are bound."""
+    """Return the names under which fields or relations of this *kind* keep what they compute once they are bound."""
     attributes = {name: value for klass in reversed(kind.__mro__) for name, value in vars(klass).items()}
     return frozenset(
         name for name, value in attributes.items() if isinstance(value, (cached_property, django_cached_property))
@@ -126,7 +133,9 @@ def copied_cheaply(model: ModelState) -> ModelState:
     made = copy.copy(model)
     cheap: dict[str, Any] = {name: Cheaply(field) for name, field in model.fields.items()}
     made.fields = cheap
-    made.__dict__["construct_managers"] = lambda: [*model.construct_managers(), ("__module__", NOWHERE)]
+    shown = f"{model.name}({', '.join(model.fields)})"  # else Django looks for all fields, to throw them away again
+    body = ("__module__", NOWHERE), ("__doc__", shown)
+    made.__dict__["construct_managers"] = lambda: [*model.construct_managers(), *body]
     return made
 
 
