@@ -17,6 +17,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ModelState
 from django.db.models import CompositePrimaryKey, Field, ForeignKey
 
+from chronomig.effects.looking import column_of
 from chronomig.planning.record import Direction
 from chronomig.state import ProjectState, run_backwards, run_forwards
 
@@ -84,7 +85,7 @@ def own_column(move: Move) -> str | None:
     name = operation.name
     models = [state.models[table_of(move)] for state in (move.before, move.after) if table_of(move) in state.models]
     fields = [model.fields[name] for model in models if name in model.fields]
-    columns = {column_of(name, field).lower() for field in fields if is_plain(field)}
+    columns = {column_of(name, field) for field in fields if is_plain(field)}
     if len(columns) != 1 or not all(map(is_plain, fields)):
         return None
     comes_or_goes = len(fields) == 1
@@ -96,13 +97,6 @@ def is_plain(field: Field[Any, Any]) -> bool:
     if field.primary_key or field.unique or getattr(field, "generated", False):
         return False
     return isinstance(field, ForeignKey) or not field.is_relation
-
-
-def column_of(name: str, field: Field[Any, Any]) -> str:
-    """Return the column of a field that belongs to no class."""
-    named = field.clone()
-    named.set_attributes_from_name(name)
-    return str(named.column)
 
 
 def needs_care(model: ModelState, name: str, comes_or_goes: bool) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from copy import copy
 from typing import Any
 
 from django.db.migrations.state import ModelState
@@ -126,11 +127,11 @@ def targets(owner: Key, field: Field[Any, Any]) -> set[Key]:
 
 
 def column_of(name: str, field: Field[Any, Any]) -> str | None:
-    """Return the column of a field that is bound to no model; None where it has none."""
-    copy = field.clone()
-    copy.set_attributes_from_name(name)
-    column = copy.get_attname_column()[1]
-    return str(column).lower() if column else None
+    """Return the column of a field that is bound to no model, in small letters; None where it has none."""
+    named = copy(field)
+    named.name = None  # type: ignore[assignment]  # it may have had another
+    named.set_attributes_from_name(name)
+    return str(named.column).lower() if named.column else None
 
 
 def own_table_of(name: str, field: Field[Any, Any], table: str) -> str | None:

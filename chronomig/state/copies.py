@@ -134,25 +134,9 @@ def copied_cheaply(model: ModelState) -> ModelState:
     cheap: dict[str, Any] = {name: Cheaply(field) for name, field in model.fields.items()}
     made.fields = cheap
     shown = f"{model.name}({', '.join(model.fields)})"  # else Django looks for all fields, to throw them away again
-    body = ("__module__", NOWHERE), ("__doc__", shown)
-    made.__dict__["construct_managers"] = lambda: [*model.construct_managers(), *body]
+    # Managers are the last that ModelState.render() puts into the body of a class.
+    made.__dict__["construct_managers"] = lambda: [*model.construct_managers(), ("__doc__", shown)]
     return made
-
-
-class NoModule(str):
-    """
-    Where a historical model is defined, for ``ModelBase.__new__``, which compares it with the name of every app.
-
-    Managers are the last that ``ModelState.render()`` puts into the body of a class.
-    """
-
-    __slots__ = ()
-
-    def startswith(self, *_: object) -> bool:
-        return False
-
-
-NOWHERE = NoModule("__fake__")
 
 
 def is_same(one: ModelState, other: ModelState) -> bool:
