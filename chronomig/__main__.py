@@ -15,9 +15,7 @@ def main() -> None:
     from chronomig.cli.app import app
     from chronomig.cli.handling import handle_errors
 
-    code = handle_errors(app)
-    gc.freeze()  # what is left goes with the process: Python would look through all of it for cycles
-    sys.exit(code)
+    sys.exit(handle_errors(app))
 
 
 def open_what_is_closed() -> None:

@@ -25,6 +25,7 @@ BROKEN = """
 ("shop", migrations.RunSQL("INSERT INTO nowhere VALUES (1)", migrations.RunSQL.noop)),
 ("shop", migrations.AddField("box", "colour", models.TextField(default=""))),
 """
+WITH_A_LOG = 'DATABASES["default"]["OPTIONS"] = {"init_command": "PRAGMA journal_mode = wal"}'
 TRANSACTIONAL = ("sqlite", "postgresql")
 
 
@@ -489,3 +490,13 @@ def test_what_runs_is_what_was_hashed_even_when_a_file_changes_within_a_second(s
     os.utime(first, ns=(moment.st_atime_ns, moment.st_mtime_ns))
     sqlite_project.ok("migrate")
     assert [column[0] for column in sqlite_project.schema()["shop_item"]["columns"]] == ["id", "m"]
+
+
+def test_a_command_closes_its_connections_and_leaves_no_log_beside_the_file(sqlite_project: Project) -> None:
+    sqlite_project.models("class Item(models.Model):\n    pass\n")
+    sqlite_project.configure(extra=WITH_A_LOG)
+    sqlite_project.ok("makemigrations", fork=False)
+    for command in ("migrate", "status"):
+        sqlite_project.ok(command, fork=False)
+        file = Path(sqlite_project.databases["default"]["NAME"])
+        assert file.exists() and not file.with_name(f"{file.name}-wal").exists()

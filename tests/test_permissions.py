@@ -46,6 +46,28 @@ class ShopConfig(AppConfig):
     def ready(self):
         post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
 """
+ROUTER = """
+class NoTypes:
+    def allow_migrate(self, db, app_label, **hints):
+        return False if app_label == "contenttypes" else None
+"""
+MOVED_FIRST = """
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+def move(apps, **kwargs):
+    if any(model._meta.label == "shelf.Box" for model in apps.get_models()):
+        types = apps.get_model("contenttypes", "ContentType").objects
+        types.filter(app_label="shop", model="box").update(app_label="shelf")
+
+
+class ShopConfig(AppConfig):
+    name = "shop"
+
+    def ready(self):
+        post_migrate.connect(move, sender=self)
+"""
 KINDS = """
 from django.contrib.auth.models import User
 from django.utils.translation import gettext_lazy as _
@@ -204,3 +226,33 @@ def test_permissions_of_a_renamed_model_are_renamed_before_others_are_made(shop:
     shop.migration(later("rename"), '("shop", migrations.RenameModel("Item", "Thing")),')
     shop.ok("migrate")
     assert shop.rows("SELECT id FROM auth_permission WHERE codename = 'add_thing'") == before
+
+
+def test_receivers_of_earlier_apps_come_before_later_apps_get_theirs(shop: Project) -> None:
+    shop.models("class Box(models.Model):\n    pass\n")
+    shop.ok("makemigrations")
+    shop.ok("migrate")
+    shop.write("shop/apps.py", MOVED_FIRST)
+    shop.configure(apps=["shop", "shelf"])
+    shop.models("", app="shelf")
+    shop.migration(
+        later("move"),
+        """
+        ("shop", migrations.SeparateDatabaseAndState(state_operations=[migrations.DeleteModel("Box")])),
+        ("shelf", migrations.SeparateDatabaseAndState(state_operations=[
+            migrations.CreateModel("Box", [("id", models.BigAutoField(primary_key=True))], {"db_table": "shop_box"}),
+        ])),
+        """,
+    )
+    before = shop.rows("SELECT id FROM django_content_type WHERE model = 'box'")
+    shop.ok("migrate")
+    assert shop.rows("SELECT id FROM django_content_type WHERE model = 'box' AND app_label = 'shelf'") == before
+
+
+def test_a_router_that_keeps_content_types_elsewhere_is_left_to_django(shop: Project) -> None:
+    shop.write("routers.py", ROUTER)
+    shop.configure(extra='DATABASE_ROUTERS = ["routers.NoTypes"]')
+    shop.models(SHOP + "\n\nclass Box(models.Model):\n    pass\n")
+    shop.ok("makemigrations")
+    shop.ok("migrate")
+    assert ["add_box"] in shop.rows(CODENAMES)

@@ -336,6 +336,31 @@ def test_what_is_known_of_a_relation_without_its_model_is_what_django_says() -> 
     assert rendered(state) == {"fan.Ticket", "fan.Plain"}
 
 
+def test_a_copy_of_what_stands_for_a_relation_is_a_copy_of_the_relation() -> None:
+    state = build(*LIBRARY)
+    (stand_in,) = (one for one in state.apps.get_model("lib", "Author")._meta.related_objects if one.name == "book")
+    for copied in (copy.copy(stand_in.field), copy.deepcopy(stand_in.field)):
+        copied.null = True
+        assert type(copied) is models.ForeignKey
+        assert not state.apps.get_model("lib", "Book")._meta.get_field("author").null
+    assert type(copy.copy(stand_in)) is models.ManyToOneRel
+
+
+def test_creating_a_row_renders_only_who_has_a_one_to_one_relation() -> None:
+    state = build(
+        *LIBRARY,
+        ("fan", create("Badge", ("owner", models.OneToOneField("lib.Author", models.CASCADE)))),
+        ("fan", create("Tour", ("stops", models.ManyToManyField("lib.Author")))),
+        ("fan", create("Seat", ("guest", fk("lib.Author", unique=True)))),
+        ("fan", create("Hidden", ("of", models.OneToOneField("lib.Author", models.CASCADE, related_name="+")))),
+        ("lib", migrations.CreateModel("Poet", [], bases=("lib.Author",))),
+    )
+    for name in ("Author", "Poet"):
+        ours, djangos = (apps.get_model("lib", name)._meta for apps in (state.apps, state.plain().apps))
+        assert ours._reverse_one_to_one_field_names == djangos._reverse_one_to_one_field_names
+    assert not {"fan.Tour", "fan.Seat", "lib.Book"} & rendered(state)
+
+
 def test_altering_what_many_refer_to_renders_those_that_refer_to_the_field() -> None:
     before = build(
         ("fan", create("Ticket", ("number", models.TextField(unique=True)))),

@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import typer
 
@@ -31,7 +31,20 @@ def handle_errors(run: Callable[[], object]) -> int:
         traceback.print_exc()
         typer.echo(versions(), err=True)
         return 1
+    finally:
+        close_connections()
     return 0
+
+
+def close_connections() -> None:
+    """As Django's own commands do at their end: SQLite puts its log back into the file, a server hears of it."""
+    if "django.db" in sys.modules:
+        from django.core.exceptions import ImproperlyConfigured
+        from django.db import Error as DatabaseFault
+        from django.db import connections
+
+        with suppress(ImproperlyConfigured, DatabaseFault):
+            connections.close_all()
 
 
 @contextmanager

@@ -10,15 +10,22 @@ THRESHOLDS = (700, 10, 2)
 """Python's own would leave hundreds of classes lying about: 15 MB of 500 migrations."""
 
 
+FROZEN_BY_PYTHON = 10_000
+"""More than the few hundred that Python 3.12 freezes when it starts; the command line freezes all that it loaded."""
+
+
 @contextmanager
 def collected_often() -> Iterator[None]:
     """Let go of classes soon; what is there already is left out, so that looking costs little."""
     before = gc.get_threshold()
-    gc.freeze()
+    frozen = gc.get_freeze_count() > FROZEN_BY_PYTHON
+    if not frozen:
+        gc.freeze()
     gc.collect()  # Python looks again when there is a quarter more than last time
     gc.set_threshold(*THRESHOLDS)
     try:
         yield
     finally:
         gc.set_threshold(*before)
-        gc.unfreeze()  # also the few hundred objects that Python 3.12 freezes when it starts
+        if not frozen:  # else it stays so: Python would look through all of it once more when it ends
+            gc.unfreeze()

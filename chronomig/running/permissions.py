@@ -10,7 +10,7 @@ and is made with two inserts.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from django.apps import apps
@@ -48,23 +48,37 @@ def changed_apps(before: ProjectState, after: ProjectState) -> frozenset[str]:
 
 def incomplete_apps(state: ProjectState, alias: str) -> frozenset[str]:
     """Return the labels of the apps that lack a content type or a permission."""
-    rows, wanted = Rows(state, alias), tuple(map(options_of, state.models.values()))
-    missing = [*rows.missing_content_types(wanted), *(one for one, _, _ in rows.missing_permissions(wanted))]
+    rows, models = Rows(state, alias), models_of(state, dict.fromkeys(label for label, _ in state.models))
+    missing = [*rows.missing_content_types(models), *(one for one, _, _ in rows.missing_permissions(models))]
     return frozenset(options.app_label for options in missing)
 
 
-def complete(state: ProjectState, alias: str, labels: Collection[str], verbosity: int) -> None:
+def can_be_completed(state: ProjectState, alias: str) -> bool:
+    """Whether :func:`complete` does what Django would: not where permissions are here without their content types."""
+    rows = Rows(state, alias)
+    return rows.types is not None or rows.permissions is None
+
+
+def complete(state: ProjectState, alias: str, labels: Sequence[str], verbosity: int) -> None:
     """Make what the apps *labels* lack, in this order, as Django's receivers would."""
-    wanted: dict[str, list[Options[Any]]] = {label: [] for label in labels}
-    for (label, _), model in state.models.items():
-        options = options_of(model) if label in wanted else None
-        if options is not None and not options.swapped:
-            wanted[label].append(options)
-    rows, models = Rows(state, alias, labels), [one for listed in wanted.values() for one in listed]
-    made = [f"content type {one}" for one in rows.make_content_types(models)]
+    if not labels:
+        return
+    rows, models = Rows(state, alias, labels), models_of(state, labels)
+    by_name = sorted(models, key=lambda one: (labels.index(one.app_label), one.model_name))
+    made = [f"content type {one}" for one in rows.make_content_types(by_name)]
     made += [f"permission {one}" for one in rows.make_permissions(models)]
     for one in made if verbosity >= 2 else ():
         sys.stderr.write(f"Adding {one}\n")
+
+
+def models_of(state: ProjectState, labels: Iterable[str]) -> list[Options[Any]]:
+    """Return what has content types in the apps *labels*, in this order: all but models that are swapped out."""
+    found: dict[str, list[Options[Any]]] = {label: [] for label in labels}
+    for (label, _), model in state.models.items():
+        options = options_of(model) if label in found else None
+        if options is not None and not options.swapped:
+            found[label].append(options)
+    return [one for listed in found.values() for one in listed]
 
 
 def options_of(model: ModelState) -> Options[Any]:

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from importlib import import_module
+from itertools import groupby
 
 from django.apps import AppConfig, apps
 from django.core.management.sql import emit_pre_migrate_signal
@@ -115,9 +116,9 @@ def send_post_migrate(
     Send post_migrate to the receivers of every app.
 
     Apps that are not in *changed* have their content types and permissions: Django's own two receivers, which would
-    look at each of their models, are left out for them; and for apps to which nobody but Django listens, whose rows
-    are made at once. Where that is all apps, all is one transaction (Django commits twice for each app); other
-    receivers may count on being outside of one.
+    look at each of their models, are left out for them. So they are for apps to which nobody but Django listens: the
+    rows of all that stand between two others are made at once. Where that is all apps, all is one transaction (Django
+    commits twice for each app); other receivers may count on being outside of one.
     """
     state.forget_rendered()  # all models may be rendered now: it would come on top
     gc.collect()
@@ -125,16 +126,19 @@ def send_post_migrate(
     told |= {"apps": state.apps, "plan": plan}
     needless = permissions.receivers()
     with_models = [app for app in apps.get_app_configs() if app.models_module is not None]
-    plain = [app for app in with_models if only_django_listens(app)]
-    at_once = {app.label for app in plain if app.label in changed and needless <= set(listening(app))} - renamed(plan)
-    together = transaction.atomic(alias) if len(plain) == len(with_models) else nullcontext()
+    at_once = {app.label for app in with_models if app.label in changed and needless <= set(listening(app))}
+    at_once = at_once - renamed(plan) if permissions.can_be_completed(state, alias) else set()
+    parts = [(alone, list(part)) for alone, part in groupby(with_models, only_django_listens)]
+    together = transaction.atomic(alias) if all(alone for alone, _ in parts) else nullcontext()
     with naming_receivers("post_migrate", "the migrations before it are applied and recorded"), together:
-        permissions.complete(state, alias, [app.label for app in with_models if app.label in at_once], verbosity)
-        for app in with_models:
-            if verbosity >= 2:
-                sys.stderr.write(f"Running post-migrate handlers for application {app.label}\n")
-            left_out = app.label in at_once or app.label not in changed
-            send(post_migrate, app, told, needless if left_out else frozenset())
+        for alone, part in parts:
+            done = [app.label for app in part if alone and app.label in at_once]
+            permissions.complete(state, alias, done, verbosity)
+            for app in part:
+                if verbosity >= 2:
+                    sys.stderr.write(f"Running post-migrate handlers for application {app.label}\n")
+                left_out = app.label in done or app.label not in changed
+                send(post_migrate, app, told, needless if left_out else frozenset())
 
 
 def listening(app: AppConfig) -> list[object]:

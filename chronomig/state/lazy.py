@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from django.db.models import ForeignObjectRel, ManyToManyRel, Model
-from django.db.models.options import Options
+from django.db.models.options import Options, make_immutable_fields_list
 from django.utils.functional import SimpleLazyObject
 
 from chronomig.state.references import AnyField
@@ -27,17 +28,40 @@ class LazyOptions(Options):  # type: ignore[type-arg]
     def _reverse_one_to_one_field_names(self) -> frozenset[str]:
         """Every ``objects.create()`` asks for it: only the models with a one-to-one relation are rendered."""
         registry = cast("LazyApps", self.apps)
-        relations = [
-            one
-            for model in (self.model, *self.get_parent_list())
-            for one in registry.relations_to(model, one_to_one=True)
-        ]
-        return frozenset(one.remote_field.name for one in relations)  # type: ignore[union-attr]
+        own: list[Any] = [one.remote_field for one in registry.relations_to(self.model, one_to_one=True)]
+        for parent in self.get_parent_list():
+            relations: list[Any] = [one.remote_field for one in registry.relations_to(parent, one_to_one=True)]
+            own += [one for one in relations if not one.parent_link]
+        return frozenset(one.name for one in own if not one.hidden)
+
+    def get_field(self, field_name: str) -> Any:
+        return rendered(super().get_field(field_name))
+
+    def get_fields(self, *args: Any, **options: Any) -> Any:
+        """What Django itself asks for goes through ``_get_fields()``: whoever asks here gets no stand-ins."""
+        return make_immutable_fields_list("get_fields()", map(rendered, super().get_fields(*args, **options)))
 
 
-class UnrenderedKey(SimpleLazyObject):  # type: ignore[type-arg]
+class Unrendered(SimpleLazyObject):  # type: ignore[type-arg]
+    """Stands for a part of a model that is rendered when more is asked than is known here."""
+
+    _mask_wrapped = True  # which LazyObject asks of what an attribute holds
+
+    def __copy__(self) -> Any:
+        return copy.copy(rendered(self))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copy.deepcopy(rendered(self), memo)
+
+
+def rendered(one: Any) -> Any:
+    """Return what *one* stands for, if it does."""
+    return one._setupfunc() if issubclass(type(one), Unrendered) else one
+
+
+class UnrenderedKey(Unrendered):
     """
-    Stands for a foreign key of a model that is rendered when more is asked than is known here.
+    A plain foreign key.
 
     Django asks the relations to a model for their names, and for what they are, until it finds those that it needs.
     """
@@ -45,7 +69,6 @@ class UnrenderedKey(SimpleLazyObject):  # type: ignore[type-arg]
     many_to_many = one_to_one = unique = False
     to_fields: Sequence[str | None]
     remote_field: UnrenderedRelation
-    _mask_wrapped = True  # which LazyObject asks of what an attribute holds
 
     def __init__(self, render: Callable[[], AnyField], to_fields: Sequence[str | None], name: str, *, hidden: bool):
         super().__init__(render)
@@ -53,13 +76,12 @@ class UnrenderedKey(SimpleLazyObject):  # type: ignore[type-arg]
         self.__dict__.update(to_fields=to_fields, remote_field=way_back)  # an assignment would go to the real one
 
 
-class UnrenderedRelation(SimpleLazyObject):  # type: ignore[type-arg]
+class UnrenderedRelation(Unrendered):
     """The way back along an :class:`UnrenderedKey`."""
 
     field: UnrenderedKey
     name: str
     hidden: bool
-    _mask_wrapped = True
 
     def __init__(self, field: UnrenderedKey, name: str, *, hidden: bool) -> None:
         super().__init__(lambda: field._setupfunc().remote_field)

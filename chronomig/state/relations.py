@@ -29,7 +29,8 @@ class Relations:
         concrete = model._meta.concrete_model
         if concrete is None:
             return []
-        plain = {source: self._plain_keys(source, _key(concrete)) for source in self._sources(concrete)}
+        sources = [one for one in self._sources(concrete) if not one_to_one or self._has_one_to_one(one)]
+        plain = {source: self._plain_keys(source, _key(concrete)) for source in sources}
         self._ensure(source for source, keys in plain.items() if keys is None)
         found: list[AnyField] = []
         for source, keys in plain.items():
@@ -50,6 +51,10 @@ class Relations:
         keys = list(self.renderer.sources(_key(model)))
         places = self.renderer.version.places if len(keys) > 1 else {}
         return sorted(keys, key=lambda key: (key[0], places.get(key, -1)))
+
+    def _has_one_to_one(self, source: Key) -> bool:
+        model = self.renderer.state(source)
+        return model is not None and any(reference.one_to_one for reference in references_of(model))
 
     def _plain_keys(self, source: Key, target: Key) -> list[Any] | None:
         """Return stand-ins for the foreign keys from *source* to *target*; None where one is no plain one."""
