@@ -84,6 +84,10 @@ class Fresh(ProjectState):
         for model in self.models.values():
             model.bases = with_base_renamed(model, (app_label, old_name.lower()), f"{app_label}.{new_name}")
 
+    def rename_field(self, app_label: str, model_name: str, old_name: str, new_name: str) -> None:
+        self.models = {key: copied(model) for key, model in self.models.items()}  # operations hold the same fields
+        super().rename_field(app_label, model_name, old_name, new_name)
+
 
 def anew(state: ProjectState) -> ProjectState:
     """Return a state of the same models, with nothing rendered yet."""
