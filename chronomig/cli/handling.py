@@ -39,12 +39,15 @@ def handle_errors(run: Callable[[], object]) -> int:
 def close_connections() -> None:
     """As Django's own commands do at their end: SQLite puts its log back into the file, a server hears of it."""
     if "django.db" in sys.modules:
-        from django.core.exceptions import ImproperlyConfigured
         from django.db import Error as DatabaseFault
         from django.db import connections
 
-        with suppress(ImproperlyConfigured, DatabaseFault):
-            connections.close_all()
+        # Where nothing was connected, the settings may be anything.
+        known = connections.all(initialized_only=True) if "settings" in vars(connections) else ()
+        for one in known:
+            if one.connection is not None:
+                with suppress(DatabaseFault):
+                    one.close()
 
 
 @contextmanager
