@@ -64,7 +64,8 @@ def complete(state: ProjectState, alias: str, labels: Sequence[str], verbosity: 
     if not labels:
         return
     rows, models = Rows(state, alias, labels), models_of(state, labels)
-    by_name = sorted(models, key=lambda one: (labels.index(one.app_label), one.model_name))
+    places = {label: place for place, label in enumerate(labels)}
+    by_name = sorted(models, key=lambda one: (places[one.app_label], one.model_name))
     made = [f"content type {one}" for one in rows.make_content_types(by_name)]
     made += [f"permission {one}" for one in rows.make_permissions(models)]
     for one in made if verbosity >= 2 else ():

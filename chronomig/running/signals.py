@@ -127,7 +127,9 @@ def send_post_migrate(
     needless = permissions.receivers()
     with_models = [app for app in apps.get_app_configs() if app.models_module is not None]
     at_once = {app.label for app in with_models if app.label in changed and needless <= set(listening(app))}
-    at_once = at_once - renamed(plan) if permissions.can_be_completed(state, alias) else set()
+    at_once -= renamed(plan)
+    if at_once and not permissions.can_be_completed(state, alias):
+        at_once = set()
     parts = [(alone, list(part)) for alone, part in groupby(with_models, only_django_listens)]
     together = transaction.atomic(alias) if all(alone for alone, _ in parts) else nullcontext()
     with naming_receivers("post_migrate", "the migrations before it are applied and recorded"), together:
