@@ -128,11 +128,11 @@ def send_post_migrate(
     with_models = [app for app in apps.get_app_configs() if app.models_module is not None]
     at_once = {app.label for app in with_models if app.label in changed and needless <= set(listening(app))}
     at_once -= renamed(plan)
-    if at_once and not permissions.can_be_completed(state, alias):
-        at_once = set()
     parts = [(alone, list(part)) for alone, part in groupby(with_models, only_django_listens)]
     together = transaction.atomic(alias) if all(alone for alone, _ in parts) else nullcontext()
     with naming_receivers("post_migrate", "the migrations before it are applied and recorded"), together:
+        if at_once and not permissions.can_be_completed(state, alias):
+            at_once = set()
         for alone, part in parts:
             done = [app.label for app in part if alone and app.label in at_once]
             permissions.complete(state, alias, done, verbosity)
