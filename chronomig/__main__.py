@@ -15,7 +15,9 @@ def main() -> None:
     from chronomig.cli.app import app
     from chronomig.cli.handling import handle_errors
 
-    sys.exit(handle_errors(app))
+    code = handle_errors(app)
+    gc.freeze()  # else Python takes apart at its end what the system takes back at once
+    sys.exit(code)
 
 
 def open_what_is_closed() -> None:

@@ -15,7 +15,7 @@ set_up_django()
 
 from django.db import migrations, models  # noqa: E402
 
-from chronomig.batches.remaking import run_deferred  # noqa: E402
+from chronomig.batches.editing import run_deferred  # noqa: E402
 from chronomig.code.loading import Labelled  # noqa: E402
 from chronomig.reduction import Change, Reduction  # noqa: E402
 from chronomig.state import ProjectState, run_forwards  # noqa: E402

@@ -56,6 +56,31 @@ class RowsEditor(BaseDatabaseSchemaEditor):
             super().execute(sql, params)
 
 
+BETWEEN = "\n;\n"
+"""What joins statements that are sent together; the last line of one may be a comment."""
+
+
+def run_deferred(editor: BaseDatabaseSchemaEditor) -> None:
+    """
+    Run the statements that the editor keeps for its end: foreign keys and indexes, mostly.
+
+    PostgreSQL takes all at once, where a transaction holds them: they are most of what a new table sends, and each
+    would wait for its answer.
+    """
+    statements = [str(statement) for statement in editor.deferred_sql]
+    editor.deferred_sql.clear()
+    if statements and goes_together(editor):
+        statements = [BETWEEN.join(statements)]
+    for statement in statements:
+        editor.execute(statement, None)
+
+
+def goes_together(editor: BaseDatabaseSchemaEditor) -> bool:
+    """Whether several statements can be sent as one; those that are only collected stay what they are."""
+    connection = editor.connection
+    return connection.vendor == "postgresql" and connection.in_atomic_block and not editor.collect_sql
+
+
 def schema_editor(connection: BaseDatabaseWrapper, **options: bool) -> BaseDatabaseSchemaEditor:
     """Return what a migration's operations are run with; by exact type, as SpatiaLite has an editor of its own."""
     if connection.SchemaEditorClass is DatabaseSchemaEditor:

@@ -24,6 +24,7 @@ from django.db.backends.utils import strip_quotes
 from django.db.models import Field, ForeignKey, Model
 
 from chronomig.batches.batching import Group
+from chronomig.batches.editing import run_deferred
 from chronomig.planning.record import Direction
 from chronomig.state import ProjectState, Reader, read_by
 
@@ -306,11 +307,3 @@ def model_in(state: ProjectState, app_label: str, name: str) -> type[Model]:
     """Return a model as the schema editor gets it; raise LookupError."""
     with read_by(Reader.SCHEMA):
         return state.apps.get_model(app_label, name)
-
-
-def run_deferred(editor: BaseDatabaseSchemaEditor) -> None:
-    """Run the statements that the editor keeps for its end: foreign keys and indexes, mostly."""
-    statements = list(editor.deferred_sql)
-    editor.deferred_sql.clear()
-    for statement in statements:
-        editor.execute(statement, None)

@@ -32,14 +32,15 @@ def keep_in_step(connection: BaseDatabaseWrapper, origins: Collection[tuple[str,
     """
     Record a vendored migration in ``django_migrations`` too, so that Django's own tools keep telling the truth.
 
-    *origins* holds, besides its own, those of what it replaces: Django records them all.
+    *origins* holds, besides its own, those of what it replaces: Django records them all. The table is there: Django's
+    own methods would look for it in a list of all tables, once for each migration.
     """
-    recorder = MigrationRecorder(connection)
+    recorded = MigrationRecorder(connection).migration_qs
     for app, name in sorted(origins):
         if direction is Direction.DOWN:
-            recorder.record_unapplied(app, name)
-        elif not recorder.migration_qs.filter(app=app, name=name).exists():
-            recorder.record_applied(app, name)
+            recorded.filter(app=app, name=name).delete()
+        elif not recorded.filter(app=app, name=name).exists():
+            recorded.create(app=app, name=name)
 
 
 def record_in_step(connection: BaseDatabaseWrapper, origins: Iterable[tuple[str, str]]) -> None:

@@ -24,8 +24,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.writer import OperationWriter
 
 from chronomig.batches.batching import Move
-from chronomig.batches.editing import schema_editor
-from chronomig.batches.remaking import run_deferred
+from chronomig.batches.editing import run_deferred, schema_editor
 from chronomig.batches.together import batches, grouped
 from chronomig.errors import ChronomigError, ExecutionError, Refused
 from chronomig.history.events import Event, Kind

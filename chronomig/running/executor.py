@@ -20,9 +20,8 @@ from django.db.migrations import Migration as DjangoMigration
 from django.db.migrations.operations.base import Operation
 
 from chronomig.batches.batching import Move
-from chronomig.batches.editing import schema_editor
+from chronomig.batches.editing import run_deferred, schema_editor
 from chronomig.batches.recorded import in_a_transaction
-from chronomig.batches.remaking import run_deferred
 from chronomig.batches.together import Batch, alone, batches, grouped
 from chronomig.code.folding import States, fold
 from chronomig.code.loading import Loaded

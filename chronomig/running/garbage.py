@@ -6,8 +6,8 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-THRESHOLDS = (700, 10, 2)
-"""Python's own would leave hundreds of classes lying about: 15 MB of 500 migrations."""
+THRESHOLDS = (4_000, 5, 2)
+"""Python's own would leave many hundreds of classes lying about; to look more often costs more than it saves."""
 
 
 FROZEN_BY_PYTHON = 10_000

@@ -22,7 +22,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.models import Model
 
 from chronomig.batches.batching import Move, groups
-from chronomig.batches.remaking import run_deferred
+from chronomig.batches.editing import run_deferred
 from chronomig.errors import ExecutionError
 from chronomig.planning.record import Direction
 from chronomig.running.preparing import Prepared

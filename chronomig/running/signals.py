@@ -120,15 +120,16 @@ def send_post_migrate(
     rows of all that stand between two others are made at once. Where that is all apps, all is one transaction (Django
     commits twice for each app); other receivers may count on being outside of one.
     """
-    state.forget_rendered()  # all models may be rendered now: it would come on top
-    gc.collect()
-    told = {"verbosity": verbosity, "interactive": interactive, "using": alias, "stdout": sys.stderr}
-    told |= {"apps": state.apps, "plan": plan}
     needless = permissions.receivers()
     with_models = [app for app in apps.get_app_configs() if app.models_module is not None]
     at_once = {app.label for app in with_models if app.label in changed and needless <= set(listening(app))}
     at_once -= renamed(plan)
     parts = [(alone, list(part)) for alone, part in groupby(with_models, only_django_listens)]
+    if not (all(alone for alone, _ in parts) and at_once.issuperset(changed)):
+        state.forget_rendered()  # all models may be rendered now: it would come on top
+        gc.collect()
+    told = {"verbosity": verbosity, "interactive": interactive, "using": alias, "stdout": sys.stderr}
+    told |= {"apps": state.apps, "plan": plan}
     together = transaction.atomic(alias) if all(alone for alone, _ in parts) else nullcontext()
     with naming_receivers("post_migrate", "the migrations before it are applied and recorded"), together:
         if at_once and not permissions.can_be_completed(state, alias):

@@ -14,8 +14,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ModelState, ProjectState
 
-from chronomig.batches.editing import FollowingEditor
-from chronomig.running.executor import run_deferred
+from chronomig.batches.editing import FollowingEditor, run_deferred
 from chronomig.state.copies import with_base_renamed
 from tests.fuzz.histories import History, name_of
 from tests.fuzz.views import Picture, listening, take

@@ -13,6 +13,7 @@ from django.apps.registry import Apps
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from chronomig.batches.editing import BETWEEN
 from tests import schema
 from tests.fuzz.support import JOURNAL
 
@@ -56,7 +57,7 @@ class Listener:
     def __call__(self, execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
         text = str(sql)
         if not text.startswith(BRACKETS) and not any(name in text for name in (*OUR_OWN, *TABLE_LISTS)):
-            self.statements.append(f"{text} -- {stable(params)}")
+            self.statements += [f"{one} -- {stable(params)}" for one in text.split(BETWEEN)]
         return execute(sql, params, many, context)
 
 
