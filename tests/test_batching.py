@@ -129,7 +129,7 @@ def run(
     moves = moves_along(states, operations)
     ran = []
     with connection.schema_editor(atomic=True) as editor:
-        for group in groups(moves if direction is Direction.UP else reversed(moves), batch=batch):
+        for group in groups(moves if direction is Direction.UP else reversed(moves), batch=batch, apart=batch):
             for one in batches(editor, group, direction):
                 one.run(editor, direction)
                 ran.append(one)
@@ -169,33 +169,43 @@ def outcome(folder: Path, operations: Sequence[Labelled], *, batch: bool) -> lis
 
 
 class Drawing:
-    """Draws operations on one model, one after the other, from one source of randomness."""
+    """Draws operations on one model or several, one after the other, from one source of randomness."""
 
     collation = "nocase"
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, *models: str) -> None:
         self.random = random
-        self.live = ["size", "label", "owner", "parent", "noted"]
+        self.models = models or ("thing",)
+        self.names = {"thing": ["size", "label", "owner", "parent", "noted"], "part": ["thing"]}
+        self.model = "thing"
         self.made = 0
 
+    @property
+    def live(self) -> list[str]:
+        return self.names[self.model]
+
     def operations(self) -> list[Labelled]:
-        return [("a", self.random.choice((self.add, self.add, self.remove, self.alter))()) for _ in range(self.random.randint(2, 8))]  # fmt: skip
+        return [("a", self.operation()) for _ in range(self.random.randint(2, 10))]
+
+    def operation(self) -> Any:
+        self.model = self.random.choice(self.models)
+        return self.random.choice((self.add, self.add, self.remove, self.alter))()
 
     def add(self) -> Any:
         self.made += 1
         self.live.append(f"new{self.made}")
         once = {"preserve_default": False} if self.random.random() < 0.2 else {}
-        return migrations.AddField("thing", self.live[-1], self.field(), **once)
+        return migrations.AddField(self.model, self.live[-1], self.field(), **once)
 
     def remove(self) -> Any:
         if not self.live:
             return self.add()
-        return migrations.RemoveField("Thing", self.live.pop(self.random.randrange(len(self.live))))
+        return migrations.RemoveField(self.model.title(), self.live.pop(self.random.randrange(len(self.live))))
 
     def alter(self) -> Any:
         if not self.live:
             return self.add()
-        return migrations.AlterField("thing", self.random.choice(self.live), self.field())
+        return migrations.AlterField(self.model, self.random.choice(self.live), self.field())
 
     def field(self) -> models.Field[Any, Any]:
         makers: list[Callable[[], models.Field[Any, Any]]] = [
@@ -245,7 +255,13 @@ def test_random_operations_leave_the_same_schema_and_rows_together_as_one_by_one
     @given(st.integers(0, 2**32))
     def compare(seed: int) -> None:
         one_by_one, together = (
-            normal(outcome(tmp_path_factory.mktemp("db"), Drawing(Random(seed)).operations(), batch=batch))
+            normal(
+                outcome(
+                    tmp_path_factory.mktemp("db"),
+                    Drawing(Random(seed), "thing", "thing", "part").operations(),
+                    batch=batch,
+                )
+            )
             for batch in (False, True)
         )
         assert together == one_by_one
@@ -275,6 +291,39 @@ def test_operations_on_one_table_are_one_remake(connection: BaseDatabaseWrapper)
         assert [sql.partition(" (")[0] for sql in made] == ['CREATE TABLE "a_thing"', 'CREATE TABLE "a_part"'][
             : 2 if direction is Direction.UP else 1
         ]
+
+
+def test_operations_on_other_tables_may_be_between_them(connection: BaseDatabaseWrapper) -> None:
+    more = ("a", migrations.AddField("part", "size", models.IntegerField(default=1)))
+    less = ("a", migrations.RemoveField("part", "thing"))
+    apart = [ADD, more, REMOVE, less, ALTER]
+    moves = moves_along(states_along(prepared(connection), apart), apart)
+
+    def numbers(moves: Sequence[Move], **options: bool) -> list[list[int]]:
+        return [[move.number for move in group.moves] for group in groups(moves, batch=True, **options)]
+
+    assert numbers(moves) == [[1], [2], [3], [4], [5]]
+    assert numbers(moves, apart=True) == [[1, 3, 5], [2, 4]]
+    again = ("a", migrations.AlterField("thing", "first", models.TextField(default="")))
+    for between, expected in ((again, [[1], [2], [3, 4]]), (("a", migrations.RunSQL("")), [[1], [2], [3], [4]])):
+        operations = [ADD, more, between, REMOVE]
+        moves = moves_along(states_along(prepared_state(), operations), operations)
+        assert numbers(moves, apart=True) == expected
+
+
+def test_what_a_foreign_key_may_refer_to_changes_alone() -> None:
+    unique = models.UniqueConstraint(fields=["code"], name="a_place_code")
+    place = migrations.CreateModel(
+        "Place", [key(), ("code", models.CharField(max_length=5))], {"constraints": [unique]}
+    )
+    operations = [
+        ("a", migrations.AddField("place", "one", models.IntegerField(default=1))),
+        ("a", migrations.AlterField("place", "code", models.IntegerField())),
+        ("a", migrations.AddField("place", "two", models.IntegerField(default=1))),
+    ]
+    states = states_along(ProjectState().after("a", place), operations)
+    found = groups(moves_along(states, operations), batch=True, apart=True)
+    assert told(list(found)) == [["Add field one"], ["Alter field code"], ["Add field two"]]
 
 
 @pytest.mark.parametrize(

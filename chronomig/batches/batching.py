@@ -2,7 +2,9 @@
 Which operations of a migration can go together in one change of their table: pure.
 
 Found by comparing random batches with the same operations one by one: consecutive field operations on one model go
-together when each has a column of its own that nothing but the table itself depends on.
+together when each has a column of its own that nothing but the table itself depends on. What is between them may be
+such operations on other models, where all of a migration is rolled back when one fails: no table's columns depend on
+those of another. makemigrations writes all removals first, then all additions.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import AddField, AlterField, RemoveField
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ModelState
-from django.db.models import CompositePrimaryKey, Field, ForeignKey
+from django.db.models import CompositePrimaryKey, Field, ForeignKey, UniqueConstraint
 
 from chronomig.effects.looking import column_of
 from chronomig.planning.record import Direction
@@ -50,22 +52,33 @@ class Group:
     """The key of the model that all of them change; None where nothing is known to go together."""
 
 
-def groups(moves: Iterable[Move], *, batch: bool) -> Iterator[Group]:
-    """Yield *moves* in their order, those that can go together in one; without *batch*, each alone."""
-    group: list[Move] = []
-    taken: set[str] = set()
+def groups(moves: Iterable[Move], *, batch: bool, apart: bool = False) -> Iterator[Group]:
+    """
+    Yield *moves* in their order, those that can go together in one; without *batch*, each alone.
+
+    With *apart*, a group runs where its first operation stands, others on other tables being between them.
+    """
+    waiting: dict[tuple[str, str], list[Move]] = {}
+    taken: set[tuple[tuple[str, str], str]] = set()
     for move in moves:
         column = own_column(move) if batch else None
-        if group and (column is None or column in taken or table_of(move) != table_of(group[0])):
-            yield Group(tuple(group), table_of(group[0]))
-            group, taken = [], set()
-        if column is None:
+        table = table_of(move) if column is not None else None
+        if table is None or (table, column) in taken or not (apart or table in waiting):
+            yield from ended(waiting)
+            taken = set()
+        if table is None or column is None:
             yield Group((move,))
         else:
-            group.append(move)
-            taken.add(column)
-    if group:
-        yield Group(tuple(group), table_of(group[0]))
+            waiting.setdefault(table, []).append(move)
+            taken.add((table, column))
+    yield from ended(waiting)
+
+
+def ended(waiting: dict[tuple[str, str], list[Move]]) -> Iterator[Group]:
+    """Yield the groups of *waiting*, and leave none there."""
+    found = [Group(tuple(moves), table) for table, moves in waiting.items()]
+    waiting.clear()
+    yield from found
 
 
 def table_of(move: Move) -> tuple[str, str]:
@@ -105,6 +118,9 @@ def needs_care(model: ModelState, name: str, comes_or_goes: bool) -> bool:
         return True
     if any(isinstance(field, CompositePrimaryKey) for field in model.fields.values()):
         return True
+    constraints = model.options.get("constraints", ())
+    if any(isinstance(one, UniqueConstraint) and one.fields == (name,) for one in constraints):
+        return True  # a foreign key may refer to it, whose column is of its type
     named = {one for index in model.options.get("indexes", ()) for one in index.fields}
     for option in ("unique_together", "index_together"):
         named |= {one for together in model.options.get(option) or () for one in together}

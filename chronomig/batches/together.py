@@ -31,9 +31,16 @@ class Batch:
             move.run(editor, direction)
 
 
-def grouped(connection: BaseDatabaseWrapper, moves: Iterable[Move], *, batch: bool) -> Iterator[Group]:
-    """Yield *moves* in their order, those that can go together on this database in one."""
-    return groups(moves, batch=batch and (can_remake(connection) or can_join(connection)))
+def grouped(
+    connection: BaseDatabaseWrapper, moves: Iterable[Move], *, batch: bool, in_one: bool = False
+) -> Iterator[Group]:
+    """
+    Yield *moves* in their order, those that can go together on this database in one.
+
+    With *in_one*, all of them are in effect, or none.
+    """
+    remade = can_remake(connection)
+    return groups(moves, batch=batch and (remade or can_join(connection)), apart=in_one and remade)
 
 
 def batches(editor: BaseDatabaseSchemaEditor, group: Group, direction: Direction) -> list[Batch]:

@@ -6,7 +6,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-THRESHOLDS = (4_000, 5, 2)
+THRESHOLDS = (2_000, 4, 2)
 """Python's own would leave many hundreds of classes lying about; to look more often costs more than it saves."""
 
 
