@@ -8,7 +8,8 @@ for, and the target of a relation when the relation is read.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,6 +42,28 @@ class LazyAppConfig(AppConfigStub):
         return self.apps.get_model(self.label, model_name)
 
 
+class LazyAppConfigs(Mapping[str, LazyAppConfig]):
+    """
+    The apps of a lazy registry, in the order of their labels.
+
+    Every through model that is made asks for the one of its own: the labels of all models are not read for that.
+    """
+
+    def __init__(self, registry: LazyApps) -> None:
+        self.registry = registry
+
+    def __getitem__(self, label: str) -> LazyAppConfig:
+        if not self.registry.has_app(label):
+            raise KeyError(label)
+        return LazyAppConfig(label, self.registry)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self.registry.app_labels))
+
+    def __len__(self) -> int:
+        return len(self.registry.app_labels)
+
+
 class LazyApps(StateApps):
     """An app registry that renders on demand; see the module."""
 
@@ -61,16 +84,21 @@ class LazyApps(StateApps):
         self._foreign: list[type[Model]] = []
         """Classes that other code registered here."""
         self._relations = Relations(renderer, self._foreign)
-        self._configs: dict[str, LazyAppConfig] | None = None
         self._pending_operations = defaultdict(list)
         self.all_models.clear()
 
     @property
-    def app_configs(self) -> dict[str, LazyAppConfig]:  # type: ignore[override]
-        if self._configs is None:
-            labels = self._renderer.names_by_label.keys() | self.real_apps
-            self._configs = {label: LazyAppConfig(label, self) for label in sorted(labels)}
-        return self._configs
+    def app_configs(self) -> LazyAppConfigs:  # type: ignore[override]
+        return LazyAppConfigs(self)
+
+    @property
+    def app_labels(self) -> AbstractSet[str]:
+        return self._renderer.names_by_label.keys() | self.real_apps
+
+    def has_app(self, label: str) -> bool:
+        return (
+            self._renderer.is_at_work_on(label) or label in self._renderer.names_by_label or label in self.real_apps
+        )
 
     def models_of_app(self, label: str) -> dict[str, type[Model]]:
         """Return {lower-case name: class} of one app, all rendered."""

@@ -59,6 +59,10 @@ class Renderer:
         """Whether a class is being made."""
         return bool(self._at_work)
 
+    def is_at_work_on(self, label: str) -> bool:
+        """Whether a class of an app is being made, so that there is that app."""
+        return any(at_work == label for at_work, _ in self._at_work)
+
     @cached_property
     def names_by_label(self) -> Mapping[str, list[str]]:
         return grouped({**self.version.models, **self.added}) if self.added else self.version.names_by_label
