@@ -412,6 +412,24 @@ def test_a_big_table_is_renamed_and_a_small_one_copied_aside(connection: BaseDat
         run(connection, states, operations, Direction.DOWN)
 
 
+VIEW = "CREATE VIEW labels AS SELECT label FROM a_thing"
+OWN_TRIGGER = "CREATE TRIGGER own AFTER INSERT ON a_thing BEGIN UPDATE a_part SET thing_id = thing_id; END"
+OTHER_TRIGGER = "CREATE TRIGGER other AFTER INSERT ON a_part BEGIN UPDATE a_thing SET label = 'told'; END"
+
+
+@pytest.mark.parametrize(("between", "reads", "remakes"), [("", 1, 2), (OWN_TRIGGER, 2, 3)], ids=["nothing", "SQL"])
+def test_the_schema_is_read_once_for_several_remakes_and_again_after_anything_else(
+    connection: BaseDatabaseWrapper, between: str, reads: int, remakes: int
+) -> None:
+    more = [("a", migrations.AddField("part", f"n{number}", models.IntegerField(default=1))) for number in range(2)]
+    operations = [ADD, more[0], *[("a", migrations.RunSQL(between))][: len(between)], REMOVE, more[1]]
+    states = states_along(prepared(connection), operations)
+    with CaptureQueriesContext(connection) as queries:
+        ran = run(connection, states, operations)
+    assert sum(query["sql"].startswith("SELECT count(*), total(") for query in queries) == reads
+    assert sum(one.change is not None for one in ran) == remakes
+
+
 def fill(connection: BaseDatabaseWrapper, rows: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
@@ -419,11 +437,6 @@ def fill(connection: BaseDatabaseWrapper, rows: int) -> None:
             " INSERT INTO a_thing (slug, label, noted) SELECT 's' || %s || i, '', '' FROM n",
             [rows, rows],
         )
-
-
-VIEW = "CREATE VIEW labels AS SELECT label FROM a_thing"
-OWN_TRIGGER = "CREATE TRIGGER own AFTER INSERT ON a_thing BEGIN UPDATE a_part SET thing_id = thing_id; END"
-OTHER_TRIGGER = "CREATE TRIGGER other AFTER INSERT ON a_part BEGIN UPDATE a_thing SET label = 'told'; END"
 
 
 @pytest.mark.parametrize("more", [VIEW, OTHER_TRIGGER], ids=["view", "trigger"])

@@ -25,6 +25,7 @@ from django.db.models import Field, ForeignKey, Model
 
 from chronomig.batches.batching import Group
 from chronomig.batches.editing import run_deferred
+from chronomig.batches.surroundings import Surroundings, forget, has_table, look_around
 from chronomig.planning.record import Direction
 from chronomig.state import ProjectState, Reader, read_by
 
@@ -110,32 +111,6 @@ def place_of(model: type[Model], field: AnyField) -> tuple[bool, int]:
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What stands around a table in the database."""
-
-    entries: int
-    """How many tables, indexes, views and triggers the schema has."""
-    dependents: int
-    """How many of them are views and triggers, which a rename parses."""
-    own_triggers: int
-    has_sequences: bool
-    has_table: bool
-
-
-def look_around(connection: BaseDatabaseWrapper, table: str) -> Surroundings:
-    """Read from the schema what decides how *table* is remade."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*), total(type IN ('view', 'trigger')),"
-            " total(type = 'trigger' AND tbl_name = %s COLLATE NOCASE), total(name = 'sqlite_sequence'),"
-            " total(type = 'table' AND name = %s COLLATE NOCASE) FROM sqlite_master",
-            [table, table],
-        )
-        entries, dependents, own_triggers, sequences, tables = map(int, cursor.fetchone())
-    return Surroundings(entries, dependents, own_triggers, bool(sequences), bool(tables))
-
-
-@dataclass(frozen=True)
 class Remake:
     """What a group of operations makes of its table."""
 
@@ -144,6 +119,8 @@ class Remake:
     order: Sequence[str]
     sources: dict[str, str | None]
     around: Surroundings
+    has_table: bool
+    """Whether it is there; SQL can be asked for before it is."""
 
     def run(self, editor: BaseDatabaseSchemaEditor) -> None:
         """
@@ -213,7 +190,7 @@ class Remake:
     def is_cheap_to_copy(self, connection: BaseDatabaseWrapper) -> bool:
         """Whether copying the rows twice costs less than a rename in a schema of this size."""
         rows = self.around.entries * CELLS_PER_ENTRY // len(self.order)
-        if not self.around.has_table:
+        if not self.has_table:
             return True
         with connection.cursor() as cursor:
             table = connection.ops.quote_name(self.table)
@@ -225,7 +202,7 @@ class Remake:
     def has_sequence(self, connection: BaseDatabaseWrapper) -> bool:
         pk = self.model._meta.pk
         counts = pk in self.model._meta.local_fields and "AUTOINCREMENT" in (pk.db_type_suffix(connection) or "")
-        return counts and (self.around.has_sequences or not self.around.has_table)
+        return counts and (self.around.has_sequences or not self.has_table)
 
     def put_sequence_aside(self, editor: BaseDatabaseSchemaEditor) -> None:
         self.execute_with_names(editor, "UPDATE sqlite_sequence SET name = {aside} WHERE name = {own}")
@@ -289,6 +266,7 @@ def can_remake(connection: BaseDatabaseWrapper) -> bool:
 def remake_for(editor: BaseDatabaseSchemaEditor, group: Group, direction: Direction) -> Remake | None:
     """Return the remake that does what *group* does; None where Django would not remake the table."""
     if group.table is None:
+        forget(editor)
         return None
     first, last = group.moves[0], group.moves[-1]
     begin, end = (first.before, last.after) if direction is Direction.UP else (first.after, last.before)
@@ -296,11 +274,14 @@ def remake_for(editor: BaseDatabaseSchemaEditor, group: Group, direction: Direct
     for move in group.moves:
         move.run(notes, direction)
     if not notes.is_remade:
+        forget(editor)
         return None
     model = model_in(end, *group.table)
-    around = look_around(editor.connection, strip_quotes(model._meta.db_table))
-    # Dropping a table drops its triggers, which no migration tells of.
-    return None if around.own_triggers else Remake(model, notes.order, notes.sources, around)
+    around, table = look_around(editor), strip_quotes(model._meta.db_table)
+    if table.lower() in around.with_triggers:  # they go with the table, and no migration tells of them
+        forget(editor)
+        return None
+    return Remake(model, notes.order, notes.sources, around, has_table(editor.connection, table))
 
 
 def model_in(state: ProjectState, app_label: str, name: str) -> type[Model]:
