@@ -637,4 +637,5 @@ def test_a_database_that_cannot_be_used_is_named_and_does_not_stand_in_the_way(s
     small.databases["default"]["OPTIONS"] = {"nonsense": 1}
     small.configure(base=BASE_APPS)
     done = small.ok("adopt", "--dry-run")
-    assert "default: cannot be looked at ('nonsense' is an invalid keyword argument for Connection())" in done.out
+    (line,) = [line for line in done.out.splitlines() if line.startswith("default: cannot be looked at (")]
+    assert "nonsense" in line  # the rest is Python's, and not the same in all versions
