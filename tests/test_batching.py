@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+from weakref import ref
 
 import pytest
+from django.apps.registry import Apps
 from django.db import Error as DatabaseFault
 from django.db import migrations, models
 from django.db.models.functions import Lower, Now
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -311,11 +316,16 @@ def test_operations_on_other_tables_may_be_between_them(connection: BaseDatabase
         assert numbers(moves, apart=True) == expected
 
 
-def test_what_a_foreign_key_may_refer_to_changes_alone() -> None:
-    unique = models.UniqueConstraint(fields=["code"], name="a_place_code")
-    place = migrations.CreateModel(
-        "Place", [key(), ("code", models.CharField(max_length=5))], {"constraints": [unique]}
-    )
+@pytest.mark.parametrize(
+    "unique",
+    [
+        {"constraints": [models.UniqueConstraint(fields=["code"], name="a_place_code")]},
+        {"unique_together": {("code",)}},
+    ],
+    ids=["constraint", "unique_together"],
+)
+def test_what_a_foreign_key_may_refer_to_changes_alone(unique: dict[str, Any]) -> None:
+    place = migrations.CreateModel("Place", [key(), ("code", models.CharField(max_length=5))], unique)
     operations = [
         ("a", migrations.AddField("place", "one", models.IntegerField(default=1))),
         ("a", migrations.AlterField("place", "code", models.IntegerField())),
@@ -324,6 +334,49 @@ def test_what_a_foreign_key_may_refer_to_changes_alone() -> None:
     states = states_along(ProjectState().after("a", place), operations)
     found = groups(moves_along(states, operations), batch=True, apart=True)
     assert told(list(found)) == [["Add field one"], ["Alter field code"], ["Add field two"]]
+
+
+class User(models.Model):
+    """What code that makes a default may look for."""
+
+    label = models.CharField(max_length=9, default="")
+
+    class Meta:
+        app_label = "a"
+        apps = Apps()
+
+
+def test_code_that_makes_a_default_finds_the_other_tables_as_they_are_by_then(
+    connection: BaseDatabaseWrapper,
+) -> None:
+    def somebody() -> int:
+        return User.objects.using(connection.alias).get_or_create(label="nobody")[0].pk
+
+    operations = [
+        ("a", migrations.RemoveField("part", "thing")),
+        ("a", migrations.AddField("user", "label", models.CharField(max_length=9, default=""))),
+        ("a", migrations.AddField("part", "owner", owner(default=somebody))),
+        ("a", migrations.AddField("part", "at", models.DateTimeField(default=timezone.now))),
+        ("a", migrations.AddField("part", "made", models.UUIDField(default=uuid4))),
+    ]
+    ran = run(connection, states_along(prepared(connection), operations), operations)
+    assert [[move.number for move in one.moves] for one in ran] == [[1], [2], [3], [4, 5]]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT label FROM a_part JOIN a_user ON a_user.id = owner_id")
+        assert cursor.fetchall() == [("nobody",)]
+
+
+def test_a_group_is_let_go_of_before_the_next_one() -> None:
+    operations = [ADD, ("a", migrations.AddField("part", "size", models.IntegerField(default=1)))]
+    states = states_along(prepared_state(), operations)
+    # Only what is read shares a state with others.
+    found = groups((replace(one, before=one.before.clone()) for one in moves_along(states, operations)), batch=True, apart=True)  # fmt: skip
+    group = next(found)
+    first = ref(group.moves[0].before)
+    group = next(found)
+    gc.collect()
+    assert group.moves[0].number == 2
+    assert first() is None
 
 
 @pytest.mark.parametrize(

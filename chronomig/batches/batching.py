@@ -75,10 +75,10 @@ def groups(moves: Iterable[Move], *, batch: bool, apart: bool = False) -> Iterat
 
 
 def ended(waiting: dict[tuple[str, str], list[Move]]) -> Iterator[Group]:
-    """Yield the groups of *waiting*, and leave none there."""
-    found = [Group(tuple(moves), table) for table, moves in waiting.items()]
-    waiting.clear()
-    yield from found
+    """Yield the groups of *waiting*; each is let go of, with what is rendered for it, before the next one."""
+    while waiting:
+        table = next(iter(waiting))
+        yield Group(tuple(waiting.pop(table)), table)
 
 
 def table_of(move: Move) -> tuple[str, str]:
@@ -101,6 +101,8 @@ def own_column(move: Move) -> str | None:
     columns = {column_of(name, field) for field in fields if is_plain(field)}
     if len(columns) != 1 or not all(map(is_plain, fields)):
         return None
+    if any(asks_for_default(field) for field in (*fields, getattr(operation, "field", None)) if field is not None):
+        return None
     comes_or_goes = len(fields) == 1
     return None if any(needs_care(model, name, comes_or_goes) for model in models) else columns.pop()
 
@@ -112,16 +114,35 @@ def is_plain(field: Field[Any, Any]) -> bool:
     return isinstance(field, ForeignKey) or not field.is_relation
 
 
+WITHOUT_DATABASE = frozenset({"builtins", "datetime", "uuid", "django.utils.timezone"})
+"""Where functions come from that are defaults and read no table."""
+
+
+def asks_for_default(field: Field[Any, Any]) -> bool:
+    """Whether a default is made by code which may read or fill other tables: that has to find them as they are."""
+    default: Any = field.default
+    owner = getattr(default, "__self__", default)  # datetime.datetime.now has no module of its own
+    return field.has_default() and callable(default) and getattr(owner, "__module__", None) not in WITHOUT_DATABASE
+
+
 def needs_care(model: ModelState, name: str, comes_or_goes: bool) -> bool:
     """Whether a table is more than its fields, or an index of it names a field that is not always there."""
     if model.options.get("order_with_respect_to"):
         return True
     if any(isinstance(field, CompositePrimaryKey) for field in model.fields.values()):
         return True
-    constraints = model.options.get("constraints", ())
-    if any(isinstance(one, UniqueConstraint) and one.fields == (name,) for one in constraints):
+    if is_unique_alone(model, name):
         return True  # a foreign key may refer to it, whose column is of its type
     named = {one for index in model.options.get("indexes", ()) for one in index.fields}
     for option in ("unique_together", "index_together"):
         named |= {one for together in model.options.get(option) or () for one in together}
     return comes_or_goes and name in named
+
+
+def is_unique_alone(model: ModelState, name: str) -> bool:
+    """Whether an option makes a field unique."""
+    constraints = [one for one in model.options.get("constraints", ()) if isinstance(one, UniqueConstraint)]
+    return [name] in [
+        *(list(one.fields) for one in constraints),
+        *map(list, model.options.get("unique_together") or ()),
+    ]

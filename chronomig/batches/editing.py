@@ -67,18 +67,24 @@ def run_deferred(editor: BaseDatabaseSchemaEditor) -> None:
     PostgreSQL takes all at once, where a transaction holds them: they are most of what a new table sends, and each
     would wait for its answer.
     """
-    statements = [str(statement) for statement in editor.deferred_sql]
+    statements = list(editor.deferred_sql)
     editor.deferred_sql.clear()
-    if statements and goes_together(editor):
-        statements = [BETWEEN.join(statements)]
+    if statements and takes_several(editor):
+        statements = [BETWEEN.join(map(str, statements))]
     for statement in statements:
         editor.execute(statement, None)
 
 
-def goes_together(editor: BaseDatabaseSchemaEditor) -> bool:
-    """Whether several statements can be sent as one; those that are only collected stay what they are."""
+def takes_several(editor: BaseDatabaseSchemaEditor) -> bool:
+    """
+    Whether several statements can be sent as one; those that are only collected stay what they are.
+
+    Other editors than Django's own may do something about each. A prepared statement is a single one.
+    """
     connection = editor.connection
-    return connection.vendor == "postgresql" and connection.in_atomic_block and not editor.collect_sql
+    own = type(editor).__module__ == "django.db.backends.postgresql.schema"
+    prepares = connection.settings_dict["OPTIONS"].get("server_side_binding")
+    return own and connection.in_atomic_block and not editor.collect_sql and not prepares
 
 
 def schema_editor(connection: BaseDatabaseWrapper, **options: bool) -> BaseDatabaseSchemaEditor:

@@ -160,8 +160,8 @@ class Run:
 
     @property
     def in_one(self) -> bool:
-        """Whether no record tells of a part of it, and no operation is a part of another."""
-        return not self.stepwise and not self.one.loaded.inserted
+        """Whether no record tells of a part of it."""
+        return not self.stepwise
 
     @property
     def takes_up(self) -> bool:

@@ -71,7 +71,7 @@ def collect(
         else:
             way = Way(loaded, base)
             moves = way.moves() if direction is Direction.UP else way.moves_down()
-            for group in grouped(connection, moves, batch=batch, in_one=in_one and not loaded.inserted):
+            for group in grouped(connection, moves, batch=batch, in_one=in_one):
                 for one in batches(editor, group, direction):
                     collect_one(editor, one, direction, in_transaction=in_one)
     lines: list[str] = editor.collected_sql
