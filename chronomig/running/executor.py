@@ -159,11 +159,6 @@ class Run:
         return not transactional
 
     @property
-    def in_one(self) -> bool:
-        """Whether no record tells of a part of it."""
-        return not self.stepwise
-
-    @property
     def takes_up(self) -> bool:
         """Whether it goes on at operations that may be half there; on SQLite those were rolled back."""
         return self.one.step.resumed is not None and self.connection.vendor != "sqlite"
@@ -236,7 +231,7 @@ class Run:
             parts.append(one)
             begun += len(one.moves)
             following = way.numbered[places[begun]].number if begun < len(places) else None
-            if self.in_one or following != one.moves[-1].number:  # else what a receiver inserted belongs to it
+            if not self.stepwise or following != one.moves[-1].number:  # else what a receiver inserted belongs to it
                 self._run_parts(editor, parts, begun, len(places))
                 parts = []
         return way.end
@@ -244,7 +239,7 @@ class Run:
     def _batches(self, editor: BaseDatabaseSchemaEditor, moves: Iterable[Move]) -> Iterator[Batch]:
         """Yield *moves* in their order, together what may be, or what may be half there."""
         together = self.executor.batch
-        found = grouped(self.connection, moves, batch=together or self.takes_up, in_one=self.in_one)
+        found = grouped(self.connection, moves, batch=together or self.takes_up, in_one=not self.stepwise)
         for place, group in enumerate(found):
             self.operation = described(group.moves)
             if place == 0 and self.takes_up:  # it may have run together, whatever is configured now
