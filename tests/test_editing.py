@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 
-from chronomig.batches.editing import run_deferred
 from tests.databases import TestDatabase
 from tests.projects import Project
 
@@ -65,63 +61,3 @@ def test_the_sql_that_is_shown_names_the_new_column_too(sqlite_project: Project)
     sqlite_project.migration("20260102000000_renamed", RENAMED["added"])
     sqlite_project.ok("migrate", "--to", "2026-01-01")
     assert '("number");' in sqlite_project.ok("sql").out
-
-
-TWO_INDEXED = """
-("shop", migrations.CreateModel("Box", [
-    ("id", models.BigAutoField(primary_key=True)), ("n", models.IntegerField(db_index=True)),
-    ("m", models.IntegerField(db_index=True)),
-])),
-"""
-SENT = """
-    from django.db import connection
-    from chronomig import output
-    from chronomig.batches.editing import BETWEEN
-    from chronomig.opening import current_project
-    from chronomig.running import migrator
-    sent = []
-    def note(execute, sql, *rest):
-        sent.append(str(sql))
-        return execute(sql, *rest)
-    with connection.execute_wrapper(note):
-        journey = migrator.plan_journey(current_project().databases["default"], migrator.Choices())
-        list(migrator.migrate(journey, migrator.Choices(), output.PlainReporter(quiet=True)))
-    result = [[one.split()[1] for one in sql.split(BETWEEN)] for sql in sent if sql.startswith("CREATE INDEX")]
-"""
-
-
-@pytest.mark.parametrize(
-    ("options", "together"),
-    [({}, True), ({"server_side_binding": True, "prepare_threshold": 0}, False)],
-    ids=["as it is", "prepared"],
-)
-def test_postgresql_gets_what_waits_for_the_end_at_once_unless_it_prepares_statements(
-    project: Project, database: TestDatabase, options: dict[str, object], together: bool
-) -> None:
-    if database.vendor == "postgresql":
-        project.databases["default"].setdefault("OPTIONS", {}).update(options)
-        project.configure()
-    project.migration("20260101000000_boxes", TWO_INDEXED)
-    at_once = together and database.vendor == "postgresql"
-    assert project.python(SENT, fork=False) == ([["INDEX", "INDEX"]] if at_once else [["INDEX"], ["INDEX"]])
-
-
-def test_an_editor_of_another_package_gets_each_statement_as_it_made_it() -> None:
-    class Editor:
-        """Does something about each statement, as django-pg-zero-downtime-migrations does."""
-
-        collect_sql = False
-        connection = SimpleNamespace(vendor="postgresql", in_atomic_block=True, settings_dict={"OPTIONS": {}})
-
-        def __init__(self) -> None:
-            self.deferred_sql = [object(), object()]
-            self.executed: list[object] = []
-
-        def execute(self, statement: object, params: object) -> None:
-            self.executed.append(statement)
-
-    editor: Any = Editor()
-    waiting = list(editor.deferred_sql)
-    run_deferred(editor)
-    assert editor.executed == waiting
-    assert not editor.deferred_sql

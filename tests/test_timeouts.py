@@ -84,12 +84,20 @@ class Bench:
         listener: Listener | None = None,
         fresh: Callable[[Loaded], Loaded] = lambda loaded: loaded,
         resumed: HalfDone | None = None,
+        gather: bool = False,
     ) -> list[Result]:
         one = Loaded(name, "0" * 64, operations, atomic, None, chronomig.Migration())
         history = History(self.connection, "default")
         states = States(list(self.loaded), self.loaded.__getitem__)
         executor = Executor(
-            self.connection, history, states, listener or Listener(), batch=True, timeouts=timeouts, fresh=fresh
+            self.connection,
+            history,
+            states,
+            listener or Listener(),
+            batch=True,
+            gather=gather,
+            timeouts=timeouts,
+            fresh=fresh,
         )
         with limited(self.connection, executor.timeouts):
             results = list(executor.execute([Prepared(Step(name, Direction.UP, resumed), one)]))
@@ -138,11 +146,12 @@ def add(model: str, name: str = "more") -> Labelled:
     return "a", migrations.AddField(model, name, models.IntegerField(null=True))
 
 
-def test_what_did_not_get_a_lock_is_tried_again_until_it_does(bench: Bench) -> None:
+@pytest.mark.parametrize("gather", [True, False], ids=["together", "one by one"])
+def test_what_did_not_get_a_lock_is_tried_again_until_it_does(bench: Bench, gather: bool) -> None:
     before = bench.settings()
     with bench.held() as let_go:
         listener = Listener({3: let_go})
-        bench.migrate("1_more", add("free"), add("held"), timeouts=FAST, listener=listener)
+        bench.migrate("1_more", add("free"), add("held"), timeouts=FAST, listener=listener, gather=gather)
     assert [(number, total) for _, number, total in listener.tries] == [(2, 4), (3, 4)]
     assert all("lock" in problem.lower() for problem, _, _ in listener.tries)
     assert bench.columns("a_free") == bench.columns("a_held") == ["id", "n", "more"]

@@ -1,4 +1,4 @@
-"""The schema editor of a migration: Django's, but for what SQLite's forgets and MariaDB's refuses."""
+"""The schema editor of a migration: Django's, where SQLite's forgets, MariaDB's refuses and PostgreSQL's waits."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.db.backends.ddl_references import Statement
 from django.db.backends.sqlite3.schema import DatabaseSchemaEditor
 from django.db.models import Field, Model
 
+from chronomig.batches.gathering import gathering, takes_several, together
 from chronomig.batches.recorded import changes_rows
 
 
@@ -56,35 +57,17 @@ class RowsEditor(BaseDatabaseSchemaEditor):
             super().execute(sql, params)
 
 
-BETWEEN = "\n;\n"
-"""What joins statements that are sent together; the last line of one may be a comment."""
-
-
 def run_deferred(editor: BaseDatabaseSchemaEditor) -> None:
     """
     Run the statements that the editor keeps for its end: foreign keys and indexes, mostly.
 
-    PostgreSQL takes all at once, where a transaction holds them: they are most of what a new table sends, and each
-    would wait for its answer.
+    They are most of what a new table sends.
     """
     statements = list(editor.deferred_sql)
     editor.deferred_sql.clear()
-    if statements and takes_several(editor):
-        statements = [BETWEEN.join(map(str, statements))]
-    for statement in statements:
-        editor.execute(statement, None)
-
-
-def takes_several(editor: BaseDatabaseSchemaEditor) -> bool:
-    """
-    Whether several statements can be sent as one; those that are only collected stay what they are.
-
-    Other editors than Django's own may do something about each. A prepared statement is a single one.
-    """
-    connection = editor.connection
-    own = type(editor).__module__ == "django.db.backends.postgresql.schema"
-    prepares = connection.settings_dict["OPTIONS"].get("server_side_binding")
-    return own and connection.in_atomic_block and not editor.collect_sql and not prepares
+    with together(editor):
+        for statement in statements:
+            editor.execute(statement, None)
 
 
 def schema_editor(connection: BaseDatabaseWrapper, **options: bool) -> BaseDatabaseSchemaEditor:
@@ -94,4 +77,6 @@ def schema_editor(connection: BaseDatabaseWrapper, **options: bool) -> BaseDatab
     if not connection.features.can_rollback_ddl:
         made: type[RowsEditor] = type("RowsEditor", (RowsEditor, connection.SchemaEditorClass), {})
         return made(connection, **options)
+    if takes_several(connection) and not options.get("collect_sql"):
+        return gathering(connection.SchemaEditorClass)(connection, **options)
     return connection.schema_editor(**options)

@@ -97,7 +97,8 @@ class Ground:
         one = self.database.set
         self.states = one.states(self.applied)
         history = History(self.connection, one.name)
-        self.executor = Executor(self.connection, history, self.states, self.watcher, batch=one.config.batch)
+        batch = one.config.batch
+        self.executor = Executor(self.connection, history, self.states, self.watcher, batch=batch, gather=batch)
 
     def move(self, name: str, direction: Direction) -> None:
         """Move one migration; raise Failed."""

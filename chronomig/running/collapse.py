@@ -25,6 +25,7 @@ from django.db.migrations.writer import OperationWriter
 
 from chronomig.batches.batching import Move
 from chronomig.batches.editing import run_deferred, schema_editor
+from chronomig.batches.gathering import together
 from chronomig.batches.together import batches, grouped
 from chronomig.errors import ChronomigError, ExecutionError, Refused
 from chronomig.history.events import Event, Kind
@@ -178,7 +179,7 @@ class RunTogether:
         if stepwise and self.resumed is None:
             names = "\n".join(one.step.name for one in self.group)
             self.history.write(Event(Kind.COLLAPSING, self.group[0].step.name, operation=0, detail=names))
-        with schema_editor(self.connection, atomic=not stepwise) as editor:
+        with schema_editor(self.connection, atomic=not stepwise) as editor, together(editor):
             self._run(editor)
             if not stepwise:
                 results = self._record(began)
@@ -193,8 +194,9 @@ class RunTogether:
             for one in batches(editor, group, Direction.UP):
                 self.operation = described(one.moves)
                 with self._transaction():
-                    one.run(editor, Direction.UP)
-                    run_deferred(editor)
+                    with together(editor):
+                        one.run(editor, Direction.UP)
+                        run_deferred(editor)
                     if self.stepwise:
                         self._record_progress(one.moves)
 

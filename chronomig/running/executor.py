@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
 from django.db import Error as DatabaseFault
@@ -21,6 +21,7 @@ from django.db.migrations.operations.base import Operation
 
 from chronomig.batches.batching import Move
 from chronomig.batches.editing import run_deferred, schema_editor
+from chronomig.batches.gathering import gatherer, together
 from chronomig.batches.recorded import in_a_transaction
 from chronomig.batches.together import Batch, alone, batches, grouped
 from chronomig.code.folding import States, fold
@@ -37,14 +38,15 @@ from chronomig.running.resuming import in_effect, run_again, taken_up
 from chronomig.running.timeouts import Patience
 from chronomig.running.way import Way
 from chronomig.stash import NothingKept
-from chronomig.state import ProjectState
+from chronomig.state import ProjectState, is_opaque
 
 
 class Executor:
     """Move one database along a plan."""
 
     def __init__(self, connection: BaseDatabaseWrapper, history: History, states: States, watcher: Watcher,
-                 keeper: NothingKept | None = None, *, batch: bool, timeouts: TimeoutConfig | None = None,
+                 keeper: NothingKept | None = None, *, batch: bool, gather: bool = False,
+                 timeouts: TimeoutConfig | None = None,
                  fresh: Callable[[Loaded], Loaded] = lambda loaded: loaded) -> None:  # fmt: skip
         self.connection = connection
         self.history = history
@@ -53,6 +55,8 @@ class Executor:
         self.keeper = keeper or NothingKept()
         self.batch = batch
         """Whether operations on one table may be done together."""
+        self.gather = gather
+        """Whether statements may be sent together: those of one migration, into tables that have few rows yet."""
         self.timeouts = timeouts or TimeoutConfig()
         """Whoever executes sets them; here they say what is tried again."""
         self.fresh = fresh
@@ -107,10 +111,18 @@ class Executor:
             self.watcher.retrying(run.one.step, problem, pause, number, total)
 
         def begin_again() -> None:
+            run.one_by_one = True
             resumed = self.history.read().half_done if run.stepwise else None
             run.one = Prepared(replace(run.one.step, resumed=resumed), self.fresh(run.one.loaded))
 
-        return Patience(self.connection, self.timeouts, tell).run(run.move, begin_again)
+        patience = Patience(self.connection, self.timeouts, tell)
+        try:
+            return patience.run(run.move, begin_again)
+        except DatabaseFault:
+            if run.one_by_one or not run.failed_together or not self.connection.is_usable():
+                raise
+        begin_again()  # to tell which operation it was
+        return patience.run(run.move, begin_again)
 
     def ensure_tables(self, prepared: Sequence[Prepared]) -> None:
         """Create the tables that *prepared* will be recorded in. Not inside a migration's transaction."""
@@ -151,6 +163,10 @@ class Run:
         self.keeper = executor.keeper
         self.operation = ""
         """What runs at the moment, for messages."""
+        self.one_by_one = not executor.gather
+        """Whether every statement waits for its answer; those that follow code do: it shall not run again."""
+        self.failed_together = False
+        """Whether a statement failed among others, of another operation perhaps than the one that runs."""
 
     @property
     def stepwise(self) -> bool:
@@ -191,12 +207,15 @@ class Run:
         if self.stepwise:
             self.history.write(replace(event_of(self.one, Kind.STARTED), operation=self.in_effect(way)))
         with schema_editor(self.connection, atomic=self.one.loaded.atomic) as editor:
-            state = (
-                self._run_own_code(editor, base) if self.one.loaded.overrides_execution else self._run(editor, way)
-            )
-            # Django runs these when the editor closes; the event has to come after them, in the same transaction.
-            self.operation = "Statements that wait for the end of the migration"
-            run_deferred(editor)
+            with self._sending(editor):
+                state = (
+                    self._run_own_code(editor, base)
+                    if self.one.loaded.overrides_execution
+                    else self._run(editor, way)
+                )
+                # Django runs these when the editor closes; the event has to come after them, in the same transaction.
+                self.operation = "Statements that wait for the end of the migration"
+                run_deferred(editor)
             duration = round((time.monotonic() - began) * 1000)
             if not self.stepwise:
                 self.keeper.finish()
@@ -210,6 +229,23 @@ class Run:
             self.executor.states.add(self.one.step.name, state)
         return duration
 
+    @contextmanager
+    def _sending(self, editor: BaseDatabaseSchemaEditor) -> Iterator[None]:
+        """Let statements go to the server together, where that may be."""
+        try:
+            with nullcontext() if self.one_by_one else together(editor):
+                yield
+        except DatabaseFault:
+            gathering = gatherer(editor)
+            self.failed_together = gathering is not None and gathering.failed_together
+            raise
+
+    def _expect_code(self, editor: BaseDatabaseSchemaEditor) -> None:
+        """Get ready for what may do anything: it finds what was to run before it."""
+        if gathering := gatherer(editor):
+            gathering.stop_gathering()
+        self.one_by_one = True
+
     def _record(self, kind: Kind, duration_ms: int) -> None:
         self.operation = "Recording it"
         self.history.write(event_of(self.one, kind, duration_ms))
@@ -220,6 +256,7 @@ class Run:
         source = self.one.loaded.source
         assert isinstance(source, DjangoMigration)
         self.operation = f"{type(source).__name__}.{'apply' if self.one.is_up else 'unapply'}()"
+        self._expect_code(editor)
         run = source.apply if self.one.is_up else source.unapply
         return base.after_code(lambda state: run(state, editor))
 
@@ -263,6 +300,8 @@ class Run:
             self.keeper.hold()
 
     def _run_part(self, editor: BaseDatabaseSchemaEditor, part: Batch, *, again: bool) -> None:
+        if any(is_opaque(move.operation) for move in part.moves):
+            self._expect_code(editor)
         for move in part.moves:
             self.keeper.before(move)
         if again:

@@ -240,7 +240,8 @@ def _run(
     keeper = keeper_for(database, prepared, journey.record.names, states.fork, limits)
     executor = Executor(
         database.connection, database.history, states, reporter, keeper,
-        batch=database.set.config.batch, timeouts=choices.timeouts_of(database), fresh=partial(fresh, journey),
+        batch=database.set.config.batch, gather=database.set.config.batch and not journey.record.applied,
+        timeouts=choices.timeouts_of(database), fresh=partial(fresh, journey),
     )  # fmt: skip
     sent = {"alias": database.alias, "verbosity": choices.verbosity, "interactive": choices.interactive}
     left = [one.step for one in prepared]

@@ -43,7 +43,7 @@ class Ours:
         loaded = {name_of(number): loaded_of(number, one) for number, one in enumerate(self.history.migrations)}
         states = States([name_of(number) for number in range(begin)], loaded.__getitem__)
         table = Table(self.connection, "default")
-        executor = Executor(self.connection, table, states, Silent(), batch=self.batch)
+        executor = Executor(self.connection, table, states, Silent(), batch=self.batch, gather=self.batch)
         executor.history.ensure_table()
         up = end > begin
         for number in range(begin, end) if up else reversed(range(end, begin)):

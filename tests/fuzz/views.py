@@ -13,7 +13,7 @@ from django.apps.registry import Apps
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from chronomig.batches.editing import BETWEEN
+from chronomig.batches.gathering import BETWEEN
 from tests import schema
 from tests.fuzz.support import JOURNAL
 

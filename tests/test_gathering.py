@@ -1,0 +1,167 @@
+"""Statements that go to PostgreSQL together, on real databases; the others get one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chronomig.batches.editing import run_deferred
+from chronomig.batches.gathering import AT_MOST
+from tests.databases import TestDatabase
+from tests.projects import Project
+
+SENT = """
+    from django.db import connection
+    from chronomig import output
+    from chronomig.batches.gathering import BETWEEN
+    from chronomig.opening import current_project
+    from chronomig.running import migrator
+    sent = []
+    def note(execute, sql, *rest):
+        sent.append(str(sql))
+        return execute(sql, *rest)
+    with connection.execute_wrapper(note):
+        journey = migrator.plan_journey(current_project().databases["default"], migrator.Choices())
+        list(migrator.migrate(journey, migrator.Choices(), output.PlainReporter(quiet=True)))
+    messages = [[one for one in sql.split(BETWEEN) if "shop_" in one] for sql in sent]
+    result = [[" ".join(one.split()[:2]) for one in message] for message in messages if message]
+"""
+BOXES = """
+("shop", migrations.CreateModel("Box", [("id", models.BigAutoField(primary_key=True))])),
+("shop", migrations.CreateModel("Item", [
+    ("id", models.BigAutoField(primary_key=True)), ("n", models.IntegerField(db_index=True)),
+    ("m", models.IntegerField(db_index=True)),
+])),
+("shop", migrations.AddField("item", "label", models.CharField(max_length=9, null=True))),
+"""
+MADE = [["CREATE TABLE", "CREATE TABLE", "ALTER TABLE", "CREATE INDEX", "CREATE INDEX"]]
+ONE_BY_ONE = [[one] for one in MADE[0]]
+DEFERRED = [*ONE_BY_ONE[:3], MADE[0][3:]]
+TWICE = """
+("shop", migrations.CreateModel("Box", [("id", models.BigAutoField(primary_key=True))])),
+{code}
+("shop", migrations.CreateModel("Bag", [("id", models.BigAutoField(primary_key=True))], {{"db_table": "shop_box"}})),
+("shop", migrations.CreateModel("Item", [("id", models.BigAutoField(primary_key=True))])),
+"""
+NOTING = """
+def note(apps, editor):
+    with open("noted.txt", "a") as file:
+        file.write(f"{apps.get_model('shop', 'Box').objects.count()}\\n")
+"""
+
+
+def messages(project: Project) -> Any:
+    """Return what a migrate sends about tables of shop: the first two words of each statement of each message."""
+    return project.python(SENT, fork=False)
+
+
+def only_postgresql(database: TestDatabase) -> None:
+    if database.vendor != "postgresql":
+        pytest.skip("nothing is sent together")
+
+
+def test_an_empty_postgresql_gets_the_statements_of_a_migration_in_one_message(
+    project: Project, database: TestDatabase
+) -> None:
+    project.migration("20260101000000_boxes", BOXES)
+    sent = messages(project)
+    if database.vendor == "postgresql":
+        assert sent == MADE
+    else:
+        assert all(len(message) == 1 for message in sent)
+
+
+@pytest.mark.parametrize(
+    ("options", "extra", "applied", "sent"),
+    [
+        ({"server_side_binding": True, "prepare_threshold": 0}, "", False, ONE_BY_ONE),
+        ({}, "CHRONOMIG = {'sets': {'default': {'databases': ['default'], 'batch': False}}}", False, DEFERRED),
+        ({}, "", True, DEFERRED),
+    ],
+    ids=["prepared statements", "batch = false", "not empty"],
+)
+def test_elsewhere_only_what_waits_for_the_end_is_sent_together_if_anything(
+    project: Project, database: TestDatabase, options: Any, extra: str, applied: bool, sent: Sequence[object]
+) -> None:
+    only_postgresql(database)
+    project.databases["default"].setdefault("OPTIONS", {}).update(options)
+    project.configure(extra=extra)
+    if applied:
+        project.migration("20260101000000_code", '("shop", migrations.RunSQL("SELECT 1", "")),')
+        project.ok("migrate")
+    project.migration("20260102000000_boxes", BOXES)
+    assert messages(project) == sent
+
+
+def test_no_message_is_endless(project: Project, database: TestDatabase) -> None:
+    only_postgresql(database)
+    fields = ", ".join(f'("n{number}", models.IntegerField(db_index=True))' for number in range(AT_MOST))
+    many = f'("shop", migrations.CreateModel("Box", [("id", models.BigAutoField(primary_key=True)), {fields}])),'
+    project.migration("20260101000000_boxes", many)
+    assert list(map(len, messages(project))) == [AT_MOST, 1]
+
+
+def test_of_statements_sent_together_the_one_that_fails_is_named(project: Project, database: TestDatabase) -> None:
+    file = project.migration("20260101000000_boxes", TWICE.format(code=""))
+    done = project.chronomig("migrate")
+    assert done.code == 1
+    assert "Create model Bag" in done.err
+    assert "shop_box" in done.err
+    assert ";\n" not in done.err
+    assert "shop_item" not in project.tables()
+    assert ("shop_box" in project.tables()) == (database.vendor == "mariadb")
+    file.write_text(file.read_text().replace('"shop_box"', '"shop_bag"'))
+    project.ok("migrate")
+    assert {"shop_box", "shop_bag", "shop_item"} <= set(project.tables())
+
+
+def test_code_runs_once_finds_what_was_to_run_before_it_and_what_follows_is_named_at_once(
+    project: Project, database: TestDatabase
+) -> None:
+    code = '("shop", migrations.RunPython(note)),'
+    project.migration("20260101000000_boxes", TWICE.format(code=code), head=NOTING)
+    done = project.chronomig("migrate")
+    assert done.code == 1
+    assert "Create model Bag" in done.err
+    assert (project.root / "noted.txt").read_text() == "0\n"
+
+
+def test_an_operation_that_looks_for_a_constraint_finds_what_was_to_run_before_it(
+    project: Project, database: TestDatabase
+) -> None:
+    operations = (
+        BOXES
+        + """
+    ("shop", migrations.AddField("item", "code", models.IntegerField(null=True, unique=True))),
+    ("shop", migrations.AlterField("item", "code", models.IntegerField(null=True))),
+    """
+    )
+    project.migration("20260101000000_boxes", operations)
+    project.ok("migrate")
+    constraints = project.schema()["shop_item"]["constraints"].values()
+    assert not [one for one in constraints if "code" in one["columns"] and one["unique"]]
+    assert project.chronomig("drift").code == 0
+
+
+def test_an_editor_of_another_package_gets_each_statement_as_it_made_it() -> None:
+    class Editor:
+        """Does something about each statement, as django-pg-zero-downtime-migrations does."""
+
+        collect_sql = False
+        connection = SimpleNamespace(vendor="postgresql", in_atomic_block=True, settings_dict={"OPTIONS": {}})
+
+        def __init__(self) -> None:
+            self.deferred_sql = [object(), object()]
+            self.executed: list[object] = []
+
+        def execute(self, statement: object, params: object) -> None:
+            self.executed.append(statement)
+
+    editor: Any = Editor()
+    waiting = list(editor.deferred_sql)
+    run_deferred(editor)
+    assert editor.executed == waiting
+    assert not editor.deferred_sql
