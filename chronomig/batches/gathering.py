@@ -29,8 +29,8 @@ class GatheringEditor(BaseDatabaseSchemaEditor):
         super().__init__(connection, **options)
         self.gathers = False
         self.waiting: list[str] = []
-        self.failed_together = False
-        """Whether one of several statements failed, so that nobody knows which."""
+        self.failed_late = False
+        """Whether a statement failed that had waited, so that nobody knows whose it is."""
 
     def execute(self, sql: Any, params: Sequence[Any] | None = ()) -> None:
         if not self.gathers:
@@ -49,13 +49,8 @@ class GatheringEditor(BaseDatabaseSchemaEditor):
         try:
             super().execute(BETWEEN.join(statements), None)
         except DatabaseFault:
-            self.failed_together = len(statements) > 1
+            self.failed_late = True
             raise
-
-    def stop_gathering(self) -> None:
-        """Run what waits, and at once what comes until the end of :func:`together`."""
-        self.send()
-        self.gathers = False
 
     def send_first(self, execute: Any, *statement: Any) -> Any:
         """Wrap the statements of a connection: each finds what was to run before it."""
@@ -83,9 +78,15 @@ def together(editor: BaseDatabaseSchemaEditor) -> Iterator[None]:
         editor.waiting.clear()
 
 
-def gatherer(editor: BaseDatabaseSchemaEditor) -> GatheringEditor | None:
-    """Return *editor*, if it is one that can gather."""
-    return editor if isinstance(editor, GatheringEditor) else None
+def stop_gathering(editor: BaseDatabaseSchemaEditor) -> None:
+    """Run what waits, and at once what comes until the end of :func:`together`."""
+    if isinstance(editor, GatheringEditor):
+        editor.send()
+        editor.gathers = False
+
+
+def failed_late(editor: BaseDatabaseSchemaEditor) -> bool:
+    return isinstance(editor, GatheringEditor) and editor.failed_late
 
 
 def takes_several(connection: BaseDatabaseWrapper) -> bool:

@@ -16,6 +16,7 @@ from enum import StrEnum
 from functools import cached_property
 from itertools import groupby
 
+from django.db import Error as DatabaseFault
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -25,7 +26,7 @@ from django.db.migrations.writer import OperationWriter
 
 from chronomig.batches.batching import Move
 from chronomig.batches.editing import run_deferred, schema_editor
-from chronomig.batches.gathering import together
+from chronomig.batches.gathering import failed_late, together
 from chronomig.batches.together import batches, grouped
 from chronomig.errors import ChronomigError, ExecutionError, Refused
 from chronomig.history.events import Event, Kind
@@ -179,8 +180,14 @@ class RunTogether:
         if stepwise and self.resumed is None:
             names = "\n".join(one.step.name for one in self.group)
             self.history.write(Event(Kind.COLLAPSING, self.group[0].step.name, operation=0, detail=names))
-        with schema_editor(self.connection, atomic=not stepwise) as editor, together(editor):
-            self._run(editor)
+        with schema_editor(self.connection, atomic=not stepwise) as editor:
+            try:
+                with together(editor):
+                    self._run(editor)
+            except DatabaseFault:
+                if failed_late(editor) and not stepwise:
+                    self.operation = "One of their statements"
+                raise
             if not stepwise:
                 results = self._record(began)
         if stepwise:

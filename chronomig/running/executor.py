@@ -21,7 +21,7 @@ from django.db.migrations.operations.base import Operation
 
 from chronomig.batches.batching import Move
 from chronomig.batches.editing import run_deferred, schema_editor
-from chronomig.batches.gathering import gatherer, together
+from chronomig.batches.gathering import failed_late, stop_gathering, together
 from chronomig.batches.recorded import in_a_transaction
 from chronomig.batches.together import Batch, alone, batches, grouped
 from chronomig.code.folding import States, fold
@@ -119,7 +119,7 @@ class Executor:
         try:
             return patience.run(run.move, begin_again)
         except DatabaseFault:
-            if run.one_by_one or not run.failed_together or not self.connection.is_usable():
+            if run.one_by_one or not run.failed_late or not self.connection.is_usable():
                 raise
         begin_again()  # to tell which operation it was
         return patience.run(run.move, begin_again)
@@ -165,8 +165,8 @@ class Run:
         """What runs at the moment, for messages."""
         self.one_by_one = not executor.gather
         """Whether every statement waits for its answer; those that follow code do: it shall not run again."""
-        self.failed_together = False
-        """Whether a statement failed among others, of another operation perhaps than the one that runs."""
+        self.failed_late = False
+        """Whether what failed may be of an operation before the one that runs."""
 
     @property
     def stepwise(self) -> bool:
@@ -236,14 +236,12 @@ class Run:
             with nullcontext() if self.one_by_one else together(editor):
                 yield
         except DatabaseFault:
-            gathering = gatherer(editor)
-            self.failed_together = gathering is not None and gathering.failed_together
+            self.failed_late = failed_late(editor)
             raise
 
     def _expect_code(self, editor: BaseDatabaseSchemaEditor) -> None:
         """Get ready for what may do anything: it finds what was to run before it."""
-        if gathering := gatherer(editor):
-            gathering.stop_gathering()
+        stop_gathering(editor)
         self.one_by_one = True
 
     def _record(self, kind: Kind, duration_ms: int) -> None:
