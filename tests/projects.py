@@ -132,8 +132,10 @@ class Project:
     # -- commands ---------------------------------------------------------------------------------------------------
 
     def chronomig(self, *arguments: str, **options: Any) -> Done:
-        """Run ``chronomig …`` in the project's folder."""
-        return self.run([self.interpreter, "-m", "chronomig", *arguments], **options)
+        """Run ``chronomig …`` in the project's folder; whatever goes wrong, a user is never shown a traceback."""
+        done = self.run([self.interpreter, "-m", "chronomig", *arguments], **options)
+        assert "Traceback (most recent call last)" not in done.err, done
+        return done
 
     def ok(self, *arguments: str, **options: Any) -> Done:
         """Run ``chronomig …`` and insist on exit code 0."""

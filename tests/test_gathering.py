@@ -18,14 +18,15 @@ SENT = """
     from chronomig import output
     from chronomig.batches.gathering import BETWEEN
     from chronomig.opening import current_project
-    from chronomig.running import migrator
+    from chronomig.running import collapse, migrator
     sent = []
     def note(execute, sql, *rest):
         sent.append(str(sql))
         return execute(sql, *rest)
     with connection.execute_wrapper(note):
-        journey = migrator.plan_journey(current_project().databases["default"], migrator.Choices())
-        list(migrator.migrate(journey, migrator.Choices(), output.PlainReporter(quiet=True)))
+        choices = migrator.Choices(collapse=collapse.Collapse.INSIST if {collapsed} else collapse.Collapse.NEVER)
+        journey = migrator.plan_journey(current_project().databases["default"], choices)
+        list(migrator.migrate(journey, choices, output.PlainReporter(quiet=True)))
     messages = [[one for one in sql.split(BETWEEN) if "shop_" in one] for sql in sent]
     result = [[" ".join(one.split()[:2]) for one in message] for message in messages if message]
 """
@@ -53,9 +54,9 @@ def note(apps, editor):
 """
 
 
-def messages(project: Project) -> Any:
+def messages(project: Project, *, collapsed: bool = False) -> Any:
     """Return what a migrate sends about tables of shop: the first two words of each statement of each message."""
-    return project.python(SENT, fork=False)
+    return project.python(SENT.format(collapsed=collapsed), fork=False)
 
 
 def only_postgresql(database: TestDatabase) -> None:
@@ -72,6 +73,19 @@ def test_an_empty_postgresql_gets_the_statements_of_a_migration_in_one_message(
         assert sent == MADE
     else:
         assert all(len(message) == 1 for message in sent)
+
+
+@pytest.mark.parametrize("batch", [True, False])
+def test_migrations_that_run_as_one_are_sent_together_unless_nothing_shall_be(
+    project: Project, database: TestDatabase, batch: bool
+) -> None:
+    only_postgresql(database)
+    project.configure(extra=f"CHRONOMIG = {{'sets': {{'default': {{'databases': ['default'], 'batch': {batch}}}}}}}")
+    for number in (1, 2):
+        made = f'("shop", migrations.CreateModel("Box{number}", [("id", models.BigAutoField(primary_key=True))])),'
+        project.migration(f"2026010{number}000000_boxes", made)
+    both = ["CREATE TABLE", "CREATE TABLE"]
+    assert messages(project, collapsed=True) == ([both] if batch else [[one] for one in both])
 
 
 @pytest.mark.parametrize(
@@ -116,6 +130,52 @@ def test_of_statements_sent_together_the_one_that_fails_is_named(project: Projec
     file.write_text(file.read_text().replace('"shop_box"', '"shop_bag"'))
     project.ok("migrate")
     assert {"shop_box", "shop_bag", "shop_item"} <= set(project.tables())
+
+
+FIRST = '("shop", migrations.CreateModel("Box", [("id", models.BigAutoField(primary_key=True))])),'
+BEHIND = {
+    "nothing": "",
+    "an operation without SQL": '("shop", migrations.AlterModelOptions("box", {"verbose_name": "box"})),',
+    "code": '("shop", migrations.RunPython(lambda apps, editor: None)),',
+    "an error": '("shop", migrations.AddConstraint("box", models.UniqueConstraint(fields=["no"], name="n"))),',
+}
+
+
+@pytest.mark.parametrize("what", BEHIND)
+def test_what_fails_is_named_whatever_comes_behind_it(project: Project, database: TestDatabase, what: str) -> None:
+    project.migration("20260101000000_clash", '("shop", migrations.RunSQL("CREATE TABLE shop_box (n int)")),')
+    project.migration("20260102000000_boxes", FIRST + BEHIND[what])
+    done = project.chronomig("migrate")
+    assert done.code == 1
+    assert "Create model Box" in done.err
+    assert "shop_box" in done.err
+    ((detail,),) = project.rows("SELECT detail FROM chronomig_history WHERE kind = 'failed'")
+    assert detail.startswith("Create model Box: ")
+
+
+LOST = """
+def lose():
+    from django.db import connection
+    with open("noted.txt", "a") as file:
+        file.write("lost\\n")
+    try:
+        connection.connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    except Exception:
+        return 1
+"""
+
+
+def test_a_session_that_is_lost_takes_the_lock_with_it_so_nothing_runs_again(
+    project: Project, database: TestDatabase
+) -> None:
+    only_postgresql(database)
+    field = "models.IntegerField(default=lose)"
+    project.migration("20260101000000_box", f'{FIRST} ("shop", migrations.AddField("box", "n", {field})),', head=LOST)
+    done = project.chronomig("migrate")
+    assert done.code == 1
+    assert "20260101000000_box was not applied" in done.err
+    assert (project.root / "noted.txt").read_text() == "lost\n"
+    assert project.tables() == []
 
 
 def test_code_runs_once_finds_what_was_to_run_before_it_and_what_follows_is_named_at_once(

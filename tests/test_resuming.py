@@ -177,6 +177,17 @@ def test_the_columns_of_a_create_table_are_read_past_its_types_and_checks() -> N
     assert columns_in(sql) == ["id", "n"]
 
 
+@pytest.mark.parametrize("table", ["shop_box", "other"])
+def test_an_index_of_another_table_is_another_index(connection: BaseDatabaseWrapper, table: str) -> None:
+    with connection.cursor() as cursor:
+        for name in ("shop_box", "other"):
+            cursor.execute(f"CREATE TABLE {name} (n integer)")
+        cursor.execute(f"CREATE INDEX taken ON {table} (n)")
+    quoted = connection.ops.quote_name("shop_box")
+    made = is_done(Looking(connection), f"CREATE INDEX {connection.ops.quote_name('taken')} ON {quoted} (n)")
+    assert made == (table == "shop_box")
+
+
 def test_a_statement_that_tells_nothing_is_never_taken_for_done(connection: BaseDatabaseWrapper) -> None:
     assert not is_done(Looking(connection), "UPDATE shop_box SET n = 1")
 

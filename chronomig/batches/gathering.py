@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from django.db import Error as DatabaseFault
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
@@ -29,8 +28,6 @@ class GatheringEditor(BaseDatabaseSchemaEditor):
         super().__init__(connection, **options)
         self.gathers = False
         self.waiting: list[str] = []
-        self.failed_late = False
-        """Whether a statement failed that had waited, so that nobody knows whose it is."""
 
     def execute(self, sql: Any, params: Sequence[Any] | None = ()) -> None:
         if not self.gathers:
@@ -44,13 +41,8 @@ class GatheringEditor(BaseDatabaseSchemaEditor):
     def send(self) -> None:
         """Run what waits."""
         statements, self.waiting = self.waiting, []
-        if not statements:
-            return
-        try:
+        if statements:
             super().execute(BETWEEN.join(statements), None)
-        except DatabaseFault:
-            self.failed_late = True
-            raise
 
     def send_first(self, execute: Any, *statement: Any) -> Any:
         """Wrap the statements of a connection: each finds what was to run before it."""
@@ -63,7 +55,8 @@ def together(editor: BaseDatabaseSchemaEditor) -> Iterator[None]:
     """
     Let what *editor* executes wait inside, if it can: until the database is asked something, or the end.
 
-    Where no transaction holds the statements together, each runs at once.
+    Where no transaction holds the statements together, each runs at once. Of what goes wrong nobody knows which
+    operation it is.
     """
     if not isinstance(editor, GatheringEditor) or editor.gathers or not editor.connection.in_atomic_block:
         yield
@@ -83,10 +76,6 @@ def stop_gathering(editor: BaseDatabaseSchemaEditor) -> None:
     if isinstance(editor, GatheringEditor):
         editor.send()
         editor.gathers = False
-
-
-def failed_late(editor: BaseDatabaseSchemaEditor) -> bool:
-    return isinstance(editor, GatheringEditor) and editor.failed_late
 
 
 def takes_several(connection: BaseDatabaseWrapper) -> bool:

@@ -97,8 +97,7 @@ class Ground:
         one = self.database.set
         self.states = one.states(self.applied)
         history = History(self.connection, one.name)
-        batch = one.config.batch
-        self.executor = Executor(self.connection, history, self.states, self.watcher, batch=batch, gather=batch)
+        self.executor = Executor(self.connection, history, self.states, self.watcher, batch=one.config.batch)
 
     def move(self, name: str, direction: Direction) -> None:
         """Move one migration; raise Failed."""

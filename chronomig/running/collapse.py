@@ -10,23 +10,25 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from functools import cached_property
 from itertools import groupby
+from typing import Any
 
-from django.db import Error as DatabaseFault
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import operations as ops
+from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.writer import OperationWriter
+from django.db.models import Field
 
 from chronomig.batches.batching import Move
 from chronomig.batches.editing import run_deferred, schema_editor
-from chronomig.batches.gathering import failed_late, together
+from chronomig.batches.gathering import together
 from chronomig.batches.together import batches, grouped
 from chronomig.errors import ChronomigError, ExecutionError, Refused
 from chronomig.history.events import Event, Kind
@@ -74,7 +76,7 @@ class FailedTogether(Failed):
         self, group: Sequence[Prepared], error: BaseException, done: Sequence[Result], behind: Sequence[Prepared],
         operation: str,
     ) -> None:  # fmt: skip
-        self.failed, self.done = group[0].step, tuple(done)
+        self.failed, self.done, self.left_behind = group[0].step, tuple(done), ()
         self.left = tuple(one.step for one in (*group, *behind))
         ExecutionError.__init__(
             self,
@@ -102,7 +104,31 @@ def is_reducible(one: Prepared) -> bool:
     """Whether everything that a migration does is known, and may be done with others in one transaction."""
     loaded = one.loaded
     plain = one.is_up and loaded.atomic and not loaded.overrides_execution and not loaded.inserted
-    return plain and not any(is_opaque(operation) for _, operation in loaded.operations)
+    operations = [operation for _, operation in loaded.operations]
+    return plain and not any(map(is_opaque, operations)) and not names_late(operations)
+
+
+def names_late(operations: Iterable[Operation]) -> bool:
+    """
+    Whether indexes and foreign keys may be named after what is renamed behind the operation they are of.
+
+    Django makes and names them at the end of their migration; of reduced operations nobody knows where that is.
+    """
+    makes = named = False
+    for operation in operations:
+        if isinstance(operation, ops.CreateModel | ops.AddField):
+            fields = dict(operation.fields) if isinstance(operation, ops.CreateModel) else {"": operation.field}
+            makes, named = True, named or any(map(names_column, fields.values()))
+            continue
+        alters = isinstance(operation, ops.AlterField) and (named or names_column(operation.field))
+        if makes and (alters or isinstance(operation, ops.RenameModel | ops.RenameField | ops.AlterModelTable)):
+            return True
+    return False
+
+
+def names_column(field: Field[Any, Any]) -> bool:
+    """Whether a field says what its column or its table is called, so that altering it may rename them."""
+    return bool(field.db_column or field.many_to_many)
 
 
 def is_collapsed(one: Prepared) -> bool:
@@ -134,7 +160,7 @@ def run_together(
     executor.between_migrations()
     executor.watcher.migration_begins(group[0].step, len(done) + 1, len(done) + len(group) + len(behind))
     before = len(executor.states.names)
-    run = RunTogether(executor, group)
+    run, session = RunTogether(executor, group), executor.connection.connection
     try:
         with executor.connection.execute_wrapper(executor.count_rows):
             return run.move()
@@ -145,10 +171,10 @@ def run_together(
             executor.record_failure(group[0], run.operation, error)
             raise FailedTogether(group, error, done, behind, run.operation) from error
         executor.states.cut(before)
+        if executor.connection.connection is not session:  # a new one perhaps has no lock
+            raise
         one_by_one = in_short([one.step for one in group])
-        executor.watcher.remarked(
-            f"Run one by one: {one_by_one}; as one they failed: {run.operation}: {root_in_words(error)}"
-        )
+        executor.watcher.remarked(f"Run one by one: {one_by_one}; as one they failed: {root_in_words(error)}")
         return None
 
 
@@ -181,13 +207,8 @@ class RunTogether:
             names = "\n".join(one.step.name for one in self.group)
             self.history.write(Event(Kind.COLLAPSING, self.group[0].step.name, operation=0, detail=names))
         with schema_editor(self.connection, atomic=not stepwise) as editor:
-            try:
-                with together(editor):
-                    self._run(editor)
-            except DatabaseFault:
-                if failed_late(editor) and not stepwise:
-                    self.operation = "One of their statements"
-                raise
+            with self._together(editor):
+                self._run(editor)
             if not stepwise:
                 results = self._record(began)
         if stepwise:
@@ -201,11 +222,14 @@ class RunTogether:
             for one in batches(editor, group, Direction.UP):
                 self.operation = described(one.moves)
                 with self._transaction():
-                    with together(editor):
+                    with self._together(editor):
                         one.run(editor, Direction.UP)
                         run_deferred(editor)
                     if self.stepwise:
                         self._record_progress(one.moves)
+
+    def _together(self, editor: BaseDatabaseSchemaEditor) -> AbstractContextManager[None]:
+        return together(editor) if self.executor.gather else nullcontext()
 
     def _moves(self) -> Iterator[Move]:
         """Yield the reduced operations that are left to do."""

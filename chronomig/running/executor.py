@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from django.db import Error as DatabaseFault
@@ -21,7 +21,7 @@ from django.db.migrations.operations.base import Operation
 
 from chronomig.batches.batching import Move
 from chronomig.batches.editing import run_deferred, schema_editor
-from chronomig.batches.gathering import failed_late, stop_gathering, together
+from chronomig.batches.gathering import stop_gathering, together
 from chronomig.batches.recorded import in_a_transaction
 from chronomig.batches.together import Batch, alone, batches, grouped
 from chronomig.code.folding import States, fold
@@ -56,7 +56,7 @@ class Executor:
         self.batch = batch
         """Whether operations on one table may be done together."""
         self.gather = gather
-        """Whether statements may be sent together: those of one migration, into tables that have few rows yet."""
+        """Whether the statements of a migration may be sent together, as the tables have few rows."""
         self.timeouts = timeouts or TimeoutConfig()
         """Whoever executes sets them; here they say what is tried again."""
         self.fresh = fresh
@@ -112,16 +112,19 @@ class Executor:
 
         def begin_again() -> None:
             run.one_by_one = True
-            resumed = self.history.read().half_done if run.stepwise else None
+            resumed = self.history.read().half_done if run.stepwise else run.one.step.resumed
             run.one = Prepared(replace(run.one.step, resumed=resumed), self.fresh(run.one.loaded))
 
-        patience = Patience(self.connection, self.timeouts, tell)
+        patience, session = Patience(self.connection, self.timeouts, tell), self.connection.connection
         try:
             return patience.run(run.move, begin_again)
-        except DatabaseFault:
-            if run.one_by_one or not run.failed_late or not self.connection.is_usable():
+        except ChronomigError:
+            raise
+        except Exception:
+            # A new session has neither the time-outs nor, perhaps, the lock.
+            if run.one_by_one or self.connection.connection is not session:
                 raise
-        begin_again()  # to tell which operation it was
+        begin_again()  # so that the operation is known
         return patience.run(run.move, begin_again)
 
     def ensure_tables(self, prepared: Sequence[Prepared]) -> None:
@@ -163,10 +166,8 @@ class Run:
         self.keeper = executor.keeper
         self.operation = ""
         """What runs at the moment, for messages."""
-        self.one_by_one = not executor.gather
+        self.one_by_one = self.stepwise or not executor.gather
         """Whether every statement waits for its answer; those that follow code do: it shall not run again."""
-        self.failed_late = False
-        """Whether what failed may be of an operation before the one that runs."""
 
     @property
     def stepwise(self) -> bool:
@@ -207,7 +208,7 @@ class Run:
         if self.stepwise:
             self.history.write(replace(event_of(self.one, Kind.STARTED), operation=self.in_effect(way)))
         with schema_editor(self.connection, atomic=self.one.loaded.atomic) as editor:
-            with self._sending(editor):
+            with nullcontext() if self.one_by_one else together(editor):
                 state = (
                     self._run_own_code(editor, base)
                     if self.one.loaded.overrides_execution
@@ -228,16 +229,6 @@ class Run:
         if self.one.is_up:
             self.executor.states.add(self.one.step.name, state)
         return duration
-
-    @contextmanager
-    def _sending(self, editor: BaseDatabaseSchemaEditor) -> Iterator[None]:
-        """Let statements go to the server together, where that may be."""
-        try:
-            with nullcontext() if self.one_by_one else together(editor):
-                yield
-        except DatabaseFault:
-            self.failed_late = failed_late(editor)
-            raise
 
     def _expect_code(self, editor: BaseDatabaseSchemaEditor) -> None:
         """Get ready for what may do anything: it finds what was to run before it."""

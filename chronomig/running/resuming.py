@@ -102,9 +102,10 @@ class Looking:
     def has_foreign_key(self, table: str, name: str) -> bool:
         return bool(self.constraints(table).get(name, {}).get("foreign_key"))
 
-    def has_index(self, name: str) -> bool:
-        """Whether PostgreSQL has an index of this name, on whatever table."""
-        return bool(self._index(name))
+    def has_index(self, name: str, sql: str | None = None) -> bool:
+        """Whether PostgreSQL has an index of this name, on whatever table, or on one that *sql* names."""
+        found = self._index(name)
+        return found is not None and (sql is None or self.connection.ops.quote_name(found[1]) in sql)
 
     def is_valid(self, name: str) -> bool:
         return bool((self._index(name) or (False,))[0])
@@ -112,8 +113,9 @@ class Looking:
     def _index(self, name: str) -> Any:
         with self.connection.cursor() as cursor:
             cursor.execute(
-                "SELECT indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
-                " WHERE relname = %s AND pg_table_is_visible(pg_class.oid)",
+                "SELECT indisvalid, tables.relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
+                " JOIN pg_class AS tables ON tables.oid = indrelid"
+                " WHERE pg_class.relname = %s AND pg_table_is_visible(pg_class.oid)",
                 [name],
             )
             return cursor.fetchone()
@@ -130,10 +132,10 @@ def _index_made(looking: Looking, names: Sequence[str], sql: str) -> bool:
     name, table = names
     if looking.connection.vendor != "postgresql":
         return name in looking.constraints(table)
-    if looking.has_index(name) and not looking.is_valid(name):  # what a killed CREATE INDEX CONCURRENTLY leaves
+    if looking.has_index(name, sql) and not looking.is_valid(name):  # what a killed CREATE INDEX CONCURRENTLY leaves
         with looking.connection.cursor() as cursor:
             cursor.execute(f"DROP INDEX CONCURRENTLY {looking.connection.ops.quote_name(name)}")
-    return looking.has_index(name)
+    return looking.has_index(name, sql)
 
 
 def _index_gone(looking: Looking, names: Sequence[str], sql: str) -> bool:

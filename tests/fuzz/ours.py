@@ -43,7 +43,14 @@ class Ours:
         loaded = {name_of(number): loaded_of(number, one) for number, one in enumerate(self.history.migrations)}
         states = States([name_of(number) for number in range(begin)], loaded.__getitem__)
         table = Table(self.connection, "default")
-        executor = Executor(self.connection, table, states, Silent(), batch=self.batch, gather=self.batch)
+        numbers = {name: number for number, name in enumerate(loaded)}
+
+        def fresh(one: Loaded) -> Loaded:
+            return loaded_of(numbers[one.name], self.history.migrations[numbers[one.name]])
+
+        executor = Executor(
+            self.connection, table, states, Silent(), batch=self.batch, gather=self.batch, fresh=fresh
+        )
         executor.history.ensure_table()
         up = end > begin
         for number in range(begin, end) if up else reversed(range(end, begin)):
