@@ -15,21 +15,19 @@ from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from functools import cached_property
 from itertools import groupby
-from typing import Any
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import operations as ops
-from django.db.migrations.operations.base import Operation
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.writer import OperationWriter
-from django.db.models import Field
 
 from chronomig.batches.batching import Move
 from chronomig.batches.editing import run_deferred, schema_editor
 from chronomig.batches.gathering import together
 from chronomig.batches.together import batches, grouped
+from chronomig.code.loading import Labelled
 from chronomig.errors import ChronomigError, ExecutionError, Refused
 from chronomig.history.events import Event, Kind
 from chronomig.history.recorder import record_in_step
@@ -104,31 +102,39 @@ def is_reducible(one: Prepared) -> bool:
     """Whether everything that a migration does is known, and may be done with others in one transaction."""
     loaded = one.loaded
     plain = one.is_up and loaded.atomic and not loaded.overrides_execution and not loaded.inserted
-    operations = [operation for _, operation in loaded.operations]
-    return plain and not any(map(is_opaque, operations)) and not names_late(operations)
+    known = not any(is_opaque(operation) for _, operation in loaded.operations)
+    return plain and known and not changes_what_it_makes(loaded.operations)
 
 
-def names_late(operations: Iterable[Operation]) -> bool:
+def changes_what_it_makes(operations: Iterable[Labelled]) -> bool:
     """
-    Whether indexes and foreign keys may be named after what is renamed behind the operation they are of.
+    Whether fields may change before their indexes and foreign keys are made.
 
-    Django makes and names them at the end of their migration; of reduced operations nobody knows where that is.
+    Django makes them at the end of the migration, with the names that they have by then, even if the models have them
+    no more. Where operations are reduced, nobody knows where that end is.
     """
-    makes = named = False
-    for operation in operations:
-        if isinstance(operation, ops.CreateModel | ops.AddField):
-            fields = dict(operation.fields) if isinstance(operation, ops.CreateModel) else {"": operation.field}
-            makes, named = True, named or any(map(names_column, fields.values()))
-            continue
-        alters = isinstance(operation, ops.AlterField) and (named or names_column(operation.field))
-        if makes and (alters or isinstance(operation, ops.RenameModel | ops.RenameField | ops.AlterModelTable)):
+    made: set[tuple[str, str, str]] = set()
+    for label, operation in flat(operations):
+        if isinstance(operation, ops.CreateModel):
+            made |= {(label, operation.name_lower, name.lower()) for name, _ in operation.fields}
+        elif isinstance(operation, ops.AddField):
+            made.add((label, operation.model_name_lower, operation.name_lower))
+        elif made and isinstance(operation, ops.RenameModel | ops.RenameField | ops.AlterModelTable):
             return True
+        elif made and isinstance(operation, ops.AlterField):
+            altered, field = (label, operation.model_name_lower, operation.name_lower), operation.field
+            if altered in made or field.db_column or field.many_to_many:  # the others have the column that they had
+                return True
     return False
 
 
-def names_column(field: Field[Any, Any]) -> bool:
-    """Whether a field says what its column or its table is called, so that altering it may rename them."""
-    return bool(field.db_column or field.many_to_many)
+def flat(operations: Iterable[Labelled]) -> Iterator[Labelled]:
+    """Yield operations and, in the place of those that hold others, what these do to the database."""
+    for label, operation in operations:
+        if isinstance(operation, ops.SeparateDatabaseAndState):
+            yield from flat((label, one) for one in operation.database_operations)
+        else:
+            yield label, operation
 
 
 def is_collapsed(one: Prepared) -> bool:
