@@ -70,6 +70,22 @@ class Done:
         return json.loads(self.out)
 
 
+SENT = """
+    from django.db import connection
+    from chronomig import output
+    from chronomig.opening import current_project
+    from chronomig.running import collapse, migrator
+    result = []
+    def note(execute, sql, *rest):
+        result.append(str(sql))
+        return execute(sql, *rest)
+    with connection.execute_wrapper(note):
+        choices = migrator.Choices(collapse=collapse.Collapse.INSIST if {collapsed} else collapse.Collapse.NEVER)
+        journey = migrator.plan_journey(current_project().databases["default"], choices)
+        list(migrator.migrate(journey, choices, output.PlainReporter(quiet=True)))
+"""
+
+
 class Project:
     """A project with manage.py, settings, and as many apps as a test writes."""
 
@@ -191,6 +207,11 @@ class Project:
         done = self.run([self.interpreter, "-c", text], env={"DJANGO_SETTINGS_MODULE": "site_settings"}, **options)
         assert done.code == 0, done
         return json.loads(done.out.strip().splitlines()[-1])
+
+    def sent(self, *, collapsed: bool = False) -> list[str]:
+        """Return what a migrate sends, message by message."""
+        sent: list[str] = self.python(SENT.format(collapsed=collapsed), fork=False)
+        return sent
 
     def rows(self, query: str, alias: str = "default") -> list[list[Any]]:
         """Return the rows of a query."""

@@ -30,6 +30,7 @@ from tests.projects import Project
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
     from chronomig.code.loading import Labelled
 
@@ -37,6 +38,7 @@ set_up_django()
 
 from chronomig.batches import remaking  # noqa: E402  needs Django
 from chronomig.batches.batching import Move, groups  # noqa: E402
+from chronomig.batches.editing import schema_editor  # noqa: E402
 from chronomig.batches.together import Batch, batches  # noqa: E402
 from chronomig.code.loading import Loaded  # noqa: E402
 from chronomig.migration import Migration  # noqa: E402
@@ -130,15 +132,23 @@ def run(
     *,
     batch: bool = True,
 ) -> list[Batch]:
-    """Run *operations* along *states*, or undo them; return what ran together."""
+    """Run *operations* along *states*, or undo them, as late as may be; return what ran together."""
     moves = moves_along(states, operations)
-    ran = []
-    with connection.schema_editor(atomic=True) as editor:
+    ready, ran = list[Batch](), 0
+    with schema_editor(connection, atomic=True) as editor:
         for group in groups(moves if direction is Direction.UP else reversed(moves), batch=batch, apart=batch):
             for one in batches(editor, group, direction):
-                one.run(editor, direction)
-                ran.append(one)
-    return ran
+                ready.append(one)
+                if not one.can_wait:
+                    run_all(ready[ran:], editor, direction)
+                    ran = len(ready)
+        run_all(ready[ran:], editor, direction)
+    return ready
+
+
+def run_all(ready: Sequence[Batch], editor: BaseDatabaseSchemaEditor, direction: Direction) -> None:
+    for one in ready:
+        one.run(editor, direction)
 
 
 def content(connection: BaseDatabaseWrapper) -> dict[str, Any]:
@@ -512,22 +522,53 @@ def test_a_table_with_triggers_is_left_to_django(connection: BaseDatabaseWrapper
     assert told(run(connection, states, [ADD, REMOVE])) == [["Add field first"], ["Remove field noted"]]
 
 
-@pytest.mark.parametrize("cells", [remaking.CELLS_PER_ENTRY, 0], ids=["copied aside", "renamed"])
+@pytest.mark.parametrize(
+    ("cells", "batch"),
+    [(remaking.CELLS_PER_ENTRY, True), (0, True), (0, False)],
+    ids=["copied aside", "renamed", "remade by Django"],
+)
 def test_a_key_that_was_given_out_is_not_given_out_again(
-    connection: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch, cells: int
+    connection: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch, cells: int, batch: bool
 ) -> None:
     """Django's own remake forgets the keys of rows that were deleted."""
     monkeypatch.setattr(remaking, "CELLS_PER_ENTRY", cells)
     states = states_along(prepared(connection, "UPDATE a_thing SET parent_id = NULL"), [ADD, REMOVE])
-    run(connection, states, [ADD, REMOVE])
+    run(connection, states, [ADD, REMOVE], batch=batch)
     with connection.cursor() as cursor:
         cursor.execute("SELECT seq FROM sqlite_sequence WHERE name IN ('a_thing', 'aside__a_thing', 'new__a_thing')")
         assert cursor.fetchall() == [(6,)]
         cursor.execute("DELETE FROM a_thing WHERE id <> 1 AND id <> 2 AND id <> 3")
-    run(connection, states, [ADD, REMOVE], Direction.DOWN)
+    run(connection, states, [ADD, REMOVE], Direction.DOWN, batch=batch)
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO a_thing (slug, label, noted) VALUES ('new', '', '')")
         assert cursor.lastrowid == 7
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "left"),
+    [
+        (models.AutoField(primary_key=True), models.BigAutoField(primary_key=True), [(6,)]),
+        (models.AutoField(primary_key=True), models.IntegerField(primary_key=True), []),
+        (models.IntegerField(primary_key=True), models.AutoField(primary_key=True), [(4,)]),
+    ],
+    ids=["another type", "no longer", "from now on"],
+)
+def test_a_key_that_changes_counts_on_if_it_counted(
+    connection: BaseDatabaseWrapper,
+    before: models.Field[Any, Any],
+    after: models.Field[Any, Any],
+    left: Sequence[Any],
+) -> None:
+    made = [("a", migrations.CreateModel("Box", [("id", before)]))]
+    altered = [("a", migrations.AlterField("box", "id", after))]
+    state = apply(connection, ProjectState(), made)
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO a_box VALUES (4), (6)")
+        cursor.execute("DELETE FROM a_box WHERE id = 6")
+    run(connection, states_along(state, altered), altered)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT seq FROM sqlite_sequence WHERE name LIKE '%a_box'", None)
+        assert cursor.fetchall() == left
 
 
 def test_a_default_is_taken_as_it_stands(connection: BaseDatabaseWrapper) -> None:
@@ -547,6 +588,21 @@ def test_a_row_that_does_not_fit_is_what_is_told(connection: BaseDatabaseWrapper
     before = content(connection)
     with pytest.raises(DatabaseFault, match=r"NOT NULL constraint failed: a_thing\.size"):
         run(connection, states, operations)
+    assert content(connection) == before
+
+
+def test_an_interrupt_while_foreign_keys_are_checked_rolls_back(
+    connection: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = states_along(prepared(connection), [ADD])
+    before = content(connection)
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(connection, "check_constraints", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(connection, states, [ADD])
     assert content(connection) == before
 
 
@@ -610,6 +666,97 @@ def test_a_batch_is_recorded_operation_by_operation_where_a_migration_is_not_ato
     assert sqlite_project.rows("SELECT * FROM shop_item") == [["1", "None", "1", "2", "3"]]
     sqlite_project.ok("migrate", "--to", A, "--yes")
     assert sqlite_project.rows("SELECT * FROM shop_item") == [["1", "None"]]
+
+
+TABLES = """
+("shop", migrations.CreateModel("{name}", [("id", models.BigAutoField(primary_key=True)), ("n", models.IntegerField(null=True))])),
+"""
+
+
+@pytest.mark.parametrize(
+    ("between", "mode", "order"),
+    [
+        ("", None, ["asks"] * 3 + ["drops"] * 3),
+        ('("shop", migrations.RunSQL("SELECT 1", "")),', None, ["asks", "drops"] * 3),
+        ("", "DEFERRED", ["asks", "drops"] * 3),
+    ],
+    ids=["nothing between", "SQL between", "a transaction that reads first"],
+)
+def test_tables_are_remade_in_a_row(
+    sqlite_project: Project, between: str, mode: str | None, order: Sequence[str]
+) -> None:
+    sqlite_project.databases["default"].setdefault("OPTIONS", {})["transaction_mode"] = mode
+    sqlite_project.configure()
+    names = ("Box", "Item", "Shelf")
+    sqlite_project.migration(A, "".join(TABLES.format(name=name) for name in names))
+    sqlite_project.ok("migrate")
+    added = (f'("shop", migrations.AddField("{name}", "m", models.IntegerField(default=1))),' for name in names)
+    sqlite_project.migration(B, between.join(added))
+    sent = [sql for sql in sqlite_project.sent() if sql.startswith(("PRAGMA table_info", 'DROP TABLE "shop_'))]
+    assert ["asks" if sql.startswith("PRAGMA") else "drops" for sql in sent] == order
+
+
+INSERTING = """
+from django.db import migrations, models
+from django.db.models.signals import pre_migrate
+def insert(plan=(), **options):
+    for migration, _ in plan:
+        if migration.name == "20260102000000_change":
+            migration.operations.insert(1, migrations.AlterField("Item", "n", models.IntegerField()))
+pre_migrate.connect(insert)
+"""
+
+
+def test_a_table_is_remade_in_a_transaction_also_where_nothing_else_is_in_one(sqlite_project: Project) -> None:
+    """What a receiver inserted belongs to the operation before it, which may have no transaction."""
+    rows = '("shop", migrations.RunSQL("INSERT INTO shop_item (n) VALUES (1), (NULL)", "")),'
+    sqlite_project.migration(A, TABLES.format(name="Item") + rows)
+    sqlite_project.ok("migrate")
+    sqlite_project.write("shop/receivers.py", INSERTING)
+    sqlite_project.write("shop/models.py", "import shop.receivers")
+    noop = "migrations.RunPython.noop"
+    sqlite_project.migration(B, f'("shop", migrations.RunPython({noop}, {noop})),', body="atomic = False")
+    failed = sqlite_project.chronomig("migrate")
+    assert failed.code == 1
+    assert "NOT NULL constraint failed: shop_item.n" in failed.err
+    assert sqlite_project.rows("SELECT n FROM shop_item ORDER BY id") == [["1"], ["None"]]
+
+
+def test_foreign_keys_that_point_nowhere_are_recorded_as_the_failure(sqlite_project: Project) -> None:
+    refers = (
+        '("shop", migrations.AlterField("Item", "n", models.ForeignKey("shop.Box", models.CASCADE, db_column="n"))),'
+    )
+    rows = '("shop", migrations.RunSQL("INSERT INTO shop_item (n) VALUES (7)", "")),'
+    sqlite_project.migration(A, TABLES.format(name="Item") + TABLES.format(name="Box") + rows)
+    sqlite_project.ok("migrate")
+    sqlite_project.migration(B, refers)
+    failed = sqlite_project.chronomig("migrate", "--allow-data-loss")
+    assert failed.code == 1
+    assert "At the commit:\n" in failed.err
+    assert "foreign key" in failed.err
+    (event,) = sqlite_project.ok("history", "--json").json["databases"][0]["events"][-1:]
+    assert (event["event"], event["name"]) == ("failed", B)
+
+
+def test_of_tables_remade_in_a_row_the_one_that_fails_is_named(sqlite_project: Project) -> None:
+    names = ("Box", "Item", "Shelf")
+    sqlite_project.migration(
+        A,
+        "".join(TABLES.format(name=name) for name in names)
+        + '("shop", migrations.RunSQL("INSERT INTO shop_item (n) VALUES (NULL)", "")),',
+    )
+    sqlite_project.ok("migrate")
+    before = sqlite_project.schema()
+    sqlite_project.migration(
+        B, "".join(f'("shop", migrations.AlterField("{name}", "n", models.IntegerField())),' for name in names)
+    )
+    failed = sqlite_project.chronomig("migrate")
+    assert failed.code == 1
+    assert "Alter field n on Item:\n" in failed.err
+    assert "NOT NULL constraint failed: shop_item.n" in failed.err
+    assert "Box" not in failed.err
+    assert "Shelf" not in failed.err
+    assert sqlite_project.schema() == before
 
 
 def test_batching_can_be_turned_off(sqlite_project: Project) -> None:

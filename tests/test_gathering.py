@@ -9,27 +9,10 @@ from typing import Any
 import pytest
 
 from chronomig.batches.editing import run_deferred
-from chronomig.batches.gathering import AT_MOST
+from chronomig.batches.gathering import AT_MOST, BETWEEN
 from tests.databases import TestDatabase
 from tests.projects import Project
 
-SENT = """
-    from django.db import connection
-    from chronomig import output
-    from chronomig.batches.gathering import BETWEEN
-    from chronomig.opening import current_project
-    from chronomig.running import collapse, migrator
-    sent = []
-    def note(execute, sql, *rest):
-        sent.append(str(sql))
-        return execute(sql, *rest)
-    with connection.execute_wrapper(note):
-        choices = migrator.Choices(collapse=collapse.Collapse.INSIST if {collapsed} else collapse.Collapse.NEVER)
-        journey = migrator.plan_journey(current_project().databases["default"], choices)
-        list(migrator.migrate(journey, choices, output.PlainReporter(quiet=True)))
-    messages = [[one for one in sql.split(BETWEEN) if "shop_" in one] for sql in sent]
-    result = [[" ".join(one.split()[:2]) for one in message] for message in messages if message]
-"""
 BOXES = """
 ("shop", migrations.CreateModel("Box", [("id", models.BigAutoField(primary_key=True))])),
 ("shop", migrations.CreateModel("Item", [
@@ -56,7 +39,8 @@ def note(apps, editor):
 
 def messages(project: Project, *, collapsed: bool = False) -> Any:
     """Return what a migrate sends about tables of shop: the first two words of each statement of each message."""
-    return project.python(SENT.format(collapsed=collapsed), fork=False)
+    messages = [[one for one in sql.split(BETWEEN) if "shop_" in one] for sql in project.sent(collapsed=collapsed)]
+    return [[" ".join(one.split()[:2]) for one in message] for message in messages if message]
 
 
 def only_postgresql(database: TestDatabase) -> None:

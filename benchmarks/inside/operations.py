@@ -18,6 +18,7 @@ from chronomig.opening import open_project
 from chronomig.running.executor import Executor
 from chronomig.running.garbage import collected_often
 from chronomig.running.migrator import Choices, load_journey, plan_journey
+from chronomig.running.timeouts import writing_from_the_start
 
 
 class Deaf:
@@ -50,7 +51,8 @@ def main() -> None:
     executor = Executor(database.connection, database.history, states, Deaf(), batch=True)
     executor.ensure_tables(prepared)
     statements = Statements()
-    with collected_often(), database.connection.execute_wrapper(statements):
+    connection = database.connection
+    with collected_often(), writing_from_the_start(connection), connection.execute_wrapper(statements):
         began = time.process_time()
         for _ in executor.execute(prepared):
             pass

@@ -75,7 +75,7 @@ def groups(moves: Iterable[Move], *, batch: bool, apart: bool = False) -> Iterat
 
 
 def ended(waiting: dict[tuple[str, str], list[Move]]) -> Iterator[Group]:
-    """Yield the groups of *waiting*; each is let go of, with what is rendered for it, before the next one."""
+    """Yield the groups of *waiting*; each is let go of, with what is rendered for it here, before the next one."""
     while waiting:
         table = next(iter(waiting))
         yield Group(tuple(waiting.pop(table)), table)

@@ -24,7 +24,8 @@ from django.db.backends.utils import strip_quotes
 from django.db.models import Field, ForeignKey, Model
 
 from chronomig.batches.batching import Group
-from chronomig.batches.editing import run_deferred
+from chronomig.batches.editing import FollowingEditor, Noted, run_deferred
+from chronomig.batches.sequences import ASIDE, is_counted, put_aside, put_back
 from chronomig.batches.surroundings import Surroundings, forget, has_table, look_around
 from chronomig.planning.record import Direction
 from chronomig.state import ProjectState, Reader, read_by
@@ -111,6 +112,24 @@ def place_of(model: type[Model], field: AnyField) -> tuple[bool, int]:
 
 
 @dataclass(frozen=True)
+class Statements:
+    """
+    What remakes a table: nothing has to be asked any more.
+
+    It can wait until the others are known, and then all run in a row. SQLite reads its whole schema for many of them,
+    and what comes after such a statement finds the caches of the processor without anything of its own.
+    """
+
+    noted: tuple[Noted, ...]
+
+    def run(self, editor: BaseDatabaseSchemaEditor) -> None:
+        """Remake the table, in one transaction: the rows are somewhere else in between."""
+        with nullcontext() if editor.collect_sql else transaction.atomic(editor.connection.alias, savepoint=False):
+            for sql, params in self.noted:
+                editor.execute(sql, params)
+
+
+@dataclass(frozen=True)
 class Remake:
     """What a group of operations makes of its table."""
 
@@ -122,33 +141,31 @@ class Remake:
     has_table: bool
     """Whether it is there; SQL can be asked for before it is."""
 
-    def run(self, editor: BaseDatabaseSchemaEditor) -> None:
-        """
-        Remake the table, in a transaction of the caller's.
-
-        What fails is taken back at once: the editor checks foreign keys when it closes, and would raise what it finds
-        then in place of the failure.
-        """
-        with nullcontext() if editor.collect_sql else transaction.atomic(editor.connection.alias):
+    def statements(self, editor: FollowingEditor) -> Statements:
+        """Return what remakes the table; what *editor* keeps for its end is part of it."""
+        with editor.noting() as noted:
             self.remake(editor)
+        return Statements(tuple(noted))
 
     def remake(self, editor: BaseDatabaseSchemaEditor) -> None:
         aside = self.around.dependents or self.is_cheap_to_copy(editor.connection)
-        keeps = self.has_sequence(editor.connection)
-        if keeps:
-            self.put_sequence_aside(editor)
+        counted = is_counted(editor.connection, self.model._meta.pk) and (
+            self.around.has_sequences or not self.has_table
+        )
+        if counted:
+            put_aside(editor, self.table)
         if aside:
             self.run_aside(editor)
         else:
             self.run_renaming(editor)
         run_deferred(editor)
-        if keeps:
-            self.put_sequence_back(editor)
+        if counted:
+            put_back(editor, self.table)
 
     def run_aside(self, editor: BaseDatabaseSchemaEditor) -> None:
         """Copy the rows aside, drop the table, make it anew, copy them back."""
         quote = editor.quote_name
-        aside = f"temp.{quote(self.name_with('aside__'))}"
+        aside = f"temp.{quote(self.name_with(ASIDE))}"
         columns = ", ".join(map(quote, self.copied))
         chosen = ", ".join(f"{source} AS {quote(column)}" for column, source in self.copied.items())
         editor.execute(f"CREATE TABLE {aside} AS SELECT {chosen} FROM {quote(self.table)}", None)
@@ -197,25 +214,6 @@ class Remake:
             cursor.execute(f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {rows + 1})")
             return bool(cursor.fetchone()[0] <= rows)
 
-    # AUTOINCREMENT: a key that was given out once is not given out again. Dropping a table forgets which those were.
-
-    def has_sequence(self, connection: BaseDatabaseWrapper) -> bool:
-        pk = self.model._meta.pk
-        counts = pk in self.model._meta.local_fields and "AUTOINCREMENT" in (pk.db_type_suffix(connection) or "")
-        return counts and (self.around.has_sequences or not self.has_table)
-
-    def put_sequence_aside(self, editor: BaseDatabaseSchemaEditor) -> None:
-        self.execute_with_names(editor, "UPDATE sqlite_sequence SET name = {aside} WHERE name = {own}")
-
-    def put_sequence_back(self, editor: BaseDatabaseSchemaEditor) -> None:
-        there = "EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = {aside})"
-        self.execute_with_names(editor, f"DELETE FROM sqlite_sequence WHERE name = {{own}} AND {there}")
-        self.execute_with_names(editor, "UPDATE sqlite_sequence SET name = {own} WHERE name = {aside}")
-
-    def execute_with_names(self, editor: BaseDatabaseSchemaEditor, statement: str) -> None:
-        own, aside = (editor.quote_value(name) for name in (strip_quotes(self.table), self.name_with("aside__")))
-        editor.execute(statement.format(own=own, aside=aside), None)
-
     def model_named(self, table: str) -> type[Model]:
         """
         Return a class with the columns of the table and nothing else, in a registry of its own.
@@ -263,10 +261,17 @@ def can_remake(connection: BaseDatabaseWrapper) -> bool:
     return connection.SchemaEditorClass is DatabaseSchemaEditor
 
 
-def remake_for(editor: BaseDatabaseSchemaEditor, group: Group, direction: Direction) -> Remake | None:
+def remade(editor: FollowingEditor, group: Group, direction: Direction) -> Statements | None:
     """Return the remake that does what *group* does; None where Django would not remake the table."""
-    if group.table is None:
+    change = remake_for(editor, group, direction)
+    if change is None:
         forget(editor)
+        return None
+    return change.statements(editor)
+
+
+def remake_for(editor: FollowingEditor, group: Group, direction: Direction) -> Remake | None:
+    if group.table is None:
         return None
     first, last = group.moves[0], group.moves[-1]
     begin, end = (first.before, last.after) if direction is Direction.UP else (first.after, last.before)
@@ -274,12 +279,10 @@ def remake_for(editor: BaseDatabaseSchemaEditor, group: Group, direction: Direct
     for move in group.moves:
         move.run(notes, direction)
     if not notes.is_remade:
-        forget(editor)
         return None
     model = model_in(end, *group.table)
     around, table = look_around(editor), strip_quotes(model._meta.db_table)
     if table.lower() in around.with_triggers:  # they go with the table, and no migration tells of them
-        forget(editor)
         return None
     return Remake(model, notes.order, notes.sources, around, has_table(editor.connection, table))
 

@@ -9,8 +9,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from chronomig.batches.batching import Group, Move, groups
+from chronomig.batches.editing import FollowingEditor
 from chronomig.batches.joining import Joined, can_join, pays
-from chronomig.batches.remaking import Remake, can_remake, remake_for
+from chronomig.batches.remaking import Statements, can_remake, remade
 from chronomig.planning.record import Direction
 
 
@@ -19,9 +20,14 @@ class Batch:
     """Operations that run together: several in one change of their table, or one as it stands."""
 
     moves: tuple[Move, ...]
-    change: Remake | Joined | None = None
+    change: Statements | Joined | None = None
     again: bool = False
     """Whether it may be half there."""
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether others can be made ready before it runs."""
+        return isinstance(self.change, Statements)
 
     def run(self, editor: BaseDatabaseSchemaEditor, direction: Direction) -> None:
         if self.change is not None:
@@ -39,15 +45,15 @@ def grouped(
 
     With *in_one*, all of them are in effect, or none.
     """
-    remade = can_remake(connection)
-    return groups(moves, batch=batch and (remade or can_join(connection)), apart=in_one and remade)
+    remakes = can_remake(connection)
+    return groups(moves, batch=batch and (remakes or can_join(connection)), apart=in_one and remakes)
 
 
 def batches(editor: BaseDatabaseSchemaEditor, group: Group, direction: Direction) -> list[Batch]:
     """Return *group* as one batch where that is quicker, else as one for each operation."""
-    change: Remake | Joined | None = None
-    if can_remake(editor.connection):
-        change = remake_for(editor, group, direction)
+    change: Statements | Joined | None = None
+    if isinstance(editor, FollowingEditor):
+        change = remade(editor, group, direction)
     elif can_join(editor.connection) and pays(editor.connection, group):
         change = Joined(group.moves, direction)
     return [Batch(group.moves, change)] if change else alone(group)

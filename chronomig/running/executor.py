@@ -21,7 +21,7 @@ from django.db.migrations.operations.base import Operation
 
 from chronomig.batches.batching import Move
 from chronomig.batches.editing import run_deferred, schema_editor
-from chronomig.batches.gathering import stop_gathering, together
+from chronomig.batches.gathering import stop_gathering, takes_several, together
 from chronomig.batches.recorded import in_a_transaction
 from chronomig.batches.together import Batch, alone, batches, grouped
 from chronomig.code.folding import States, fold
@@ -35,10 +35,13 @@ from chronomig.running.leftovers import leftovers
 from chronomig.running.preparing import Prepared
 from chronomig.running.results import Failed, Result, Watcher, root_in_words
 from chronomig.running.resuming import in_effect, run_again, taken_up
-from chronomig.running.timeouts import Patience
+from chronomig.running.timeouts import Patience, begins_writing
 from chronomig.running.way import Way
 from chronomig.stash import NothingKept
 from chronomig.state import ProjectState, is_opaque
+
+AT_ONCE = 20
+"""So many changes of tables are made ready before they run; what was rendered for them is kept until then."""
 
 
 class Executor:
@@ -55,7 +58,7 @@ class Executor:
         self.keeper = keeper or NothingKept()
         self.batch = batch
         """Whether operations on one table may be done together."""
-        self.gather = gather
+        self.gather = gather and takes_several(connection)
         """Whether the statements of a migration may be sent together, as the tables have few rows."""
         self.timeouts = timeouts or TimeoutConfig()
         """Whoever executes sets them; here they say what is tried again."""
@@ -221,6 +224,7 @@ class Run:
             if not self.stepwise:
                 self.keeper.finish()
                 self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration)
+                self.operation = "At the commit"
         if self.stepwise:
             with transaction.atomic(self.connection.alias):
                 self.keeper.finish()
@@ -257,10 +261,16 @@ class Run:
             parts.append(one)
             begun += len(one.moves)
             following = way.numbered[places[begun]].number if begun < len(places) else None
-            if not self.stepwise or following != one.moves[-1].number:  # else what a receiver inserted belongs to it
+            if following is None or not self._waits(parts, following):
                 self._run_parts(editor, parts, begun, len(places))
                 parts = []
         return way.end
+
+    def _waits(self, parts: Sequence[Batch], following: int) -> bool:
+        """Whether *parts*, which are ready, run with what is numbered *following*."""
+        if self.stepwise:  # what a receiver inserted is recorded with what it follows
+            return parts[-1].moves[-1].number == following
+        return parts[-1].can_wait and len(parts) < AT_ONCE and begins_writing(self.connection)
 
     def _batches(self, editor: BaseDatabaseSchemaEditor, moves: Iterable[Move]) -> Iterator[Batch]:
         """Yield *moves* in their order, together what may be, or what may be half there."""

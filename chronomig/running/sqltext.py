@@ -11,7 +11,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import Migration as DjangoMigration
 
 from chronomig.batches.editing import schema_editor
-from chronomig.batches.remaking import Remake
+from chronomig.batches.remaking import Statements
 from chronomig.batches.together import Batch, batches, grouped
 from chronomig.code.folding import Path, States, fold
 from chronomig.code.loading import Loaded
@@ -95,5 +95,5 @@ def collect_one(
     batch.run(editor, direction)
     if len(lines) == count:
         lines.append("-- (no-op)")
-    elif isinstance(batch.change, Remake) and not in_transaction:
+    elif isinstance(batch.change, Statements) and not in_transaction:
         lines[count:] = in_a_transaction(editor.connection, lines[count:])

@@ -138,6 +138,11 @@ def writing_from_the_start(connection: BaseDatabaseWrapper) -> Iterator[None]:
         connection.transaction_mode = None  # type: ignore[attr-defined]
 
 
+def begins_writing(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a transaction of SQLite has the lock for writing when it begins."""
+    return getattr(connection, "transaction_mode", None) in ("IMMEDIATE", "EXCLUSIVE")
+
+
 def read(connection: BaseDatabaseWrapper, dialect: Dialect, name: str) -> str | float:
     with connection.cursor() as cursor:
         cursor.execute(dialect.read.format(name=name))

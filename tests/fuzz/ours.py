@@ -15,6 +15,7 @@ from chronomig.planning.plan import Step
 from chronomig.planning.record import Direction
 from chronomig.running.executor import Executor
 from chronomig.running.preparing import Prepared
+from chronomig.running.timeouts import writing_from_the_start
 from chronomig.state import ProjectState
 from tests.fuzz.histories import History, Written, name_of
 from tests.fuzz.stock import Stopped
@@ -58,7 +59,8 @@ class Ours:
             step = Step(name, Direction.UP if up else Direction.DOWN)
             with listening(self.connection) as listener:
                 try:
-                    list(executor.execute([Prepared(step, loaded[name])]))
+                    with writing_from_the_start(self.connection):
+                        list(executor.execute([Prepared(step, loaded[name])]))
                 except ExecutionError as error:
                     cause = error.__cause__
                     assert isinstance(cause, Exception)

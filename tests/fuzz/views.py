@@ -90,16 +90,19 @@ def in_one_order(statements: list[str]) -> list[str]:
     Sort the remakes of tables that follow each other on SQLite.
 
     Where the type of a key changes, Django 5.2 remakes the tables that refer to it in the order of a set of classes,
-    which is another one in every process (sqlite3/schema.py, _alter_field).
+    which is another one in every process (sqlite3/schema.py, _alter_field). What keeps the keys of a table counting
+    stands around a remake, on both sides alike, and is left out.
     """
     found: list[str] = []
     remakes: list[list[str]] = []
     for statement in statements:
+        if "sqlite_sequence" in statement:
+            continue
         if statement.startswith('CREATE TABLE "new__'):
             remakes.append([])
         if remakes and len(remakes[-1]) < REMAKE:
             remakes[-1].append(statement)
-        elif not (remakes and statement.startswith("CREATE")):
+        elif not (remakes and statement.startswith(("CREATE INDEX", "CREATE UNIQUE INDEX"))):
             found += [one for remake in sorted(remakes) for one in remake]
             remakes = []
             found.append(statement)
