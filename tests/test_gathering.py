@@ -94,6 +94,24 @@ def test_elsewhere_only_what_waits_for_the_end_is_sent_together_if_anything(
     assert messages(project) == sent
 
 
+SLOW = """
+CREATE FUNCTION dawdle() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.2); END $$;
+CREATE EVENT TRIGGER dawdling ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION dawdle();
+"""
+
+
+def test_what_is_applied_is_recorded_in_the_message_that_does_it_with_the_time_that_took(
+    project: Project, database: TestDatabase
+) -> None:
+    only_postgresql(database)
+    project.rows(SLOW)
+    project.migration("20260101000000_boxes", BOXES)
+    (message,) = [sql for sql in project.sent() if "CREATE TABLE" in sql and "shop_" in sql]
+    assert message.split(BETWEEN)[-1].startswith('INSERT INTO "chronomig_history"')
+    ((duration,),) = project.rows("SELECT duration_ms FROM chronomig_history WHERE kind = 'applied'")
+    assert 400 <= int(duration) < 10_000
+
+
 def test_no_message_is_endless(project: Project, database: TestDatabase) -> None:
     only_postgresql(database)
     fields = ", ".join(f'("n{number}", models.IntegerField(db_index=True))' for number in range(AT_MOST))

@@ -21,7 +21,7 @@ from django.db.models import CompositePrimaryKey, Field, ForeignKey, UniqueConst
 
 from chronomig.effects.looking import column_of
 from chronomig.planning.record import Direction
-from chronomig.state import ProjectState, run_backwards, run_forwards
+from chronomig.state import ProjectState, read_by, reader_of, run_backwards, run_forwards
 
 FIELD_OPERATIONS = (AddField, RemoveField, AlterField)
 
@@ -41,6 +41,18 @@ class Move:
         """Run the operation on the database, or undo it there."""
         run = run_forwards if direction is Direction.UP else run_backwards
         run(self.operation, self.app_label, editor, self.before, self.after)
+
+    def render(self, direction: Direction) -> bool:
+        """Render the models that the operation will look at; return whether that is known."""
+        if type(self.operation) not in FIELD_OPERATIONS:  # by exact type: a subclass may look at anything
+            return False
+        is_up = direction is Direction.UP
+        begin, end = (self.before, self.after) if is_up else (self.after, self.before)
+        removes = type(self.operation) is (RemoveField if is_up else AddField)
+        with read_by(reader_of(self.operation)):
+            for state in (begin,) if removes else (begin, end):
+                state.apps.get_model(*table_of(self))
+        return True
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 BETWEEN = "\n;\n"
 """What joins statements; the last line of one may be a comment."""
+SENT_MS = "round(extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000)"
+"""The milliseconds since the message came that this stands in."""
 AT_MOST = 100
 """As many statements go in one message; the server holds all of them until the last is done."""
 
@@ -69,6 +71,11 @@ def together(editor: BaseDatabaseSchemaEditor) -> Iterator[None]:
     finally:
         editor.gathers = False
         editor.waiting.clear()
+
+
+def gathers(editor: BaseDatabaseSchemaEditor) -> bool:
+    """Whether what *editor* executes waits."""
+    return isinstance(editor, GatheringEditor) and editor.gathers
 
 
 def stop_gathering(editor: BaseDatabaseSchemaEditor) -> None:

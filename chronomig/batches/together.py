@@ -23,11 +23,13 @@ class Batch:
     change: Statements | Joined | None = None
     again: bool = False
     """Whether it may be half there."""
+    rendered: bool = False
+    """Whether the models that it looks at are rendered."""
 
     @property
     def can_wait(self) -> bool:
         """Whether others can be made ready before it runs."""
-        return isinstance(self.change, Statements)
+        return isinstance(self.change, Statements) or self.rendered
 
     def run(self, editor: BaseDatabaseSchemaEditor, direction: Direction) -> None:
         if self.change is not None:
@@ -51,12 +53,12 @@ def grouped(
 
 def batches(editor: BaseDatabaseSchemaEditor, group: Group, direction: Direction) -> list[Batch]:
     """Return *group* as one batch where that is quicker, else as one for each operation."""
-    change: Statements | Joined | None = None
     if isinstance(editor, FollowingEditor):
         change = remade(editor, group, direction)
-    elif can_join(editor.connection) and pays(editor.connection, group):
-        change = Joined(group.moves, direction)
-    return [Batch(group.moves, change)] if change else alone(group)
+        return [Batch(group.moves, change)] if change else alone(group)
+    if can_join(editor.connection) and pays(editor.connection, group):
+        return [Batch(group.moves, Joined(group.moves, direction))]
+    return [Batch((move,), rendered=move.render(direction)) for move in group.moves]
 
 
 def alone(group: Group) -> list[Batch]:

@@ -135,6 +135,10 @@ class History:
         with self.connection.cursor() as cursor:
             cursor.execute(self._insert, self._row(event))
 
+    def insertion(self, event: Event, more_ms: str) -> tuple[str, list[str | int | None]]:
+        """Return a statement that appends *event*, and its parameters; *more_ms* is SQL to add to the duration."""
+        return self._inserting({"duration_ms": f"%s + {more_ms}"}), self._row(event)
+
     def write_all(self, events: Iterable[Event]) -> None:
         """Append *events*, all or none; the table is there."""
         with transaction.atomic(self.connection.alias, savepoint=False), self.connection.cursor() as cursor:
@@ -143,9 +147,13 @@ class History:
     @cached_property
     def _insert(self) -> str:
         """A migration writes at least one: without the ORM, which takes as long for it as the server."""
-        quote = self.connection.ops.quote_name
-        columns = ", ".join(map(quote, ("set_name", *COLUMNS)))
-        return f"INSERT INTO {quote(TABLE)} ({columns}) VALUES (%s{', %s' * len(COLUMNS)})"
+        return self._inserting({})
+
+    def _inserting(self, computed: Mapping[str, str]) -> str:
+        """Return a statement that takes a row; *computed* says for columns what is made of their parameter."""
+        quote, columns = self.connection.ops.quote_name, ("set_name", *COLUMNS)
+        values = ", ".join(computed.get(column, "%s") for column in columns)
+        return f"INSERT INTO {quote(TABLE)} ({', '.join(map(quote, columns))}) VALUES ({values})"
 
     def _row(self, event: Event) -> list[str | int | None]:
         """Return the values of ``set_name`` and of COLUMNS."""

@@ -21,7 +21,7 @@ from django.db.migrations.operations.base import Operation
 
 from chronomig.batches.batching import Move
 from chronomig.batches.editing import run_deferred, schema_editor
-from chronomig.batches.gathering import stop_gathering, takes_several, together
+from chronomig.batches.gathering import SENT_MS, gathers, stop_gathering, takes_several, together
 from chronomig.batches.recorded import in_a_transaction
 from chronomig.batches.together import Batch, alone, batches, grouped
 from chronomig.code.folding import States, fold
@@ -35,7 +35,7 @@ from chronomig.running.leftovers import leftovers
 from chronomig.running.preparing import Prepared
 from chronomig.running.results import Failed, Result, Watcher, root_in_words
 from chronomig.running.resuming import in_effect, run_again, taken_up
-from chronomig.running.timeouts import Patience, begins_writing
+from chronomig.running.timeouts import Patience, may_read_first
 from chronomig.running.way import Way
 from chronomig.stash import NothingKept
 from chronomig.state import ProjectState, is_opaque
@@ -158,6 +158,10 @@ def event_of(one: Prepared, kind: Kind, duration_ms: int | None = None) -> Event
     )  # fmt: skip
 
 
+def milliseconds_since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)
+
+
 class Run:
     """One migration on its way up or down."""
 
@@ -220,15 +224,14 @@ class Run:
                 # Django runs these when the editor closes; the event has to come after them, in the same transaction.
                 self.operation = "Statements that wait for the end of the migration"
                 run_deferred(editor)
-            duration = round((time.monotonic() - began) * 1000)
+                if not self.stepwise:
+                    self._record_move(milliseconds_since(began), editor)
+            duration = milliseconds_since(began)
             if not self.stepwise:
-                self.keeper.finish()
-                self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration)
                 self.operation = "At the commit"
         if self.stepwise:
             with transaction.atomic(self.connection.alias):
-                self.keeper.finish()
-                self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration)
+                self._record_move(duration)
         self.executor.in_pieces = False
         if self.one.is_up:
             self.executor.states.add(self.one.step.name, state)
@@ -239,9 +242,18 @@ class Run:
         stop_gathering(editor)
         self.one_by_one = True
 
-    def _record(self, kind: Kind, duration_ms: int) -> None:
+    def _record_move(self, duration_ms: int, editor: BaseDatabaseSchemaEditor | None = None) -> None:
+        """Record what has run, or what waits in *editor*: the time that this will take is added where it is sent."""
+        self.keeper.finish()
+        self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration_ms, editor)
+
+    def _record(self, kind: Kind, duration_ms: int, editor: BaseDatabaseSchemaEditor | None = None) -> None:
         self.operation = "Recording it"
-        self.history.write(event_of(self.one, kind, duration_ms))
+        event = event_of(self.one, kind, duration_ms)
+        if editor is not None and gathers(editor):
+            editor.execute(*self.history.insertion(event, SENT_MS))
+        else:
+            self.history.write(event)
         if keys := self.one.loaded.upstream:
             keep_in_step(self.connection, keys, self.one.step.direction)
 
@@ -270,7 +282,7 @@ class Run:
         """Whether *parts*, which are ready, run with what is numbered *following*."""
         if self.stepwise:  # what a receiver inserted is recorded with what it follows
             return parts[-1].moves[-1].number == following
-        return parts[-1].can_wait and len(parts) < AT_ONCE and begins_writing(self.connection)
+        return parts[-1].can_wait and len(parts) < AT_ONCE and may_read_first(self.connection)
 
     def _batches(self, editor: BaseDatabaseSchemaEditor, moves: Iterable[Move]) -> Iterator[Batch]:
         """Yield *moves* in their order, together what may be, or what may be half there."""

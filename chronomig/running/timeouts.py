@@ -138,9 +138,13 @@ def writing_from_the_start(connection: BaseDatabaseWrapper) -> Iterator[None]:
         connection.transaction_mode = None  # type: ignore[attr-defined]
 
 
-def begins_writing(connection: BaseDatabaseWrapper) -> bool:
-    """Whether a transaction of SQLite has the lock for writing when it begins."""
-    return getattr(connection, "transaction_mode", None) in ("IMMEDIATE", "EXCLUSIVE")
+def may_read_first(connection: BaseDatabaseWrapper) -> bool:
+    """
+    Whether a transaction may read for a while before it writes.
+
+    On SQLite only with the lock for writing from its beginning; else it fails when somebody has written meanwhile.
+    """
+    return getattr(connection, "transaction_mode", "IMMEDIATE") in ("IMMEDIATE", "EXCLUSIVE")
 
 
 def read(connection: BaseDatabaseWrapper, dialect: Dialect, name: str) -> str | float:

@@ -112,4 +112,4 @@ RETURNS_A_CONSTANT = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CON
 
 def does_nothing(code: object) -> bool:
     """Whether code is a function without anything in it: ``noop``, or one of the project's own with a docstring."""
-    return isfunction(code) and {one.opname for one in dis.get_instructions(code)} <= RETURNS_A_CONSTANT
+    return isfunction(code) and all(one.opname in RETURNS_A_CONSTANT for one in dis.get_instructions(code))

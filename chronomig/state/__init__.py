@@ -7,7 +7,7 @@ tell what an operation does, and states as text.
 """
 
 from chronomig.state.encoding import NotEncodable
-from chronomig.state.operations import Reader, is_opaque, read_by
+from chronomig.state.operations import Reader, is_opaque, read_by, reader_of
 from chronomig.state.project import ProjectState
 from chronomig.state.running import run_backwards, run_forwards
 from chronomig.state.snapshot import Unusable
@@ -23,6 +23,7 @@ __all__ = [
     "is_opaque",
     "load_state",
     "read_by",
+    "reader_of",
     "run_backwards",
     "run_forwards",
 ]
