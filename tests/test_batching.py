@@ -139,7 +139,7 @@ def run(
         for group in groups(moves if direction is Direction.UP else reversed(moves), batch=batch, apart=batch):
             for one in batches(editor, group, direction):
                 ready.append(one)
-                if not one.can_wait:
+                if not one.make_ready(editor.connection, direction):
                     run_all(ready[ran:], editor, direction)
                     ran = len(ready)
         run_all(ready[ran:], editor, direction)

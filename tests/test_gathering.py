@@ -94,10 +94,16 @@ def test_elsewhere_only_what_waits_for_the_end_is_sent_together_if_anything(
     assert messages(project) == sent
 
 
-SLOW = """
-CREATE FUNCTION dawdle() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.2); END $$;
-CREATE EVENT TRIGGER dawdling ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION dawdle();
+AFTER_AN_INDEX = """
+CREATE FUNCTION after_an_index() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN {does}; END $$;
+CREATE EVENT TRIGGER indexed ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION after_an_index();
 """
+SLOW = "CREATE TABLE noted (at timestamptz);" + AFTER_AN_INDEX.format(
+    does="INSERT INTO noted VALUES (clock_timestamp()); PERFORM pg_sleep(0.2)"
+)
+APPLIED = (
+    "SELECT duration_ms, at::timestamptz > (SELECT max(at) FROM noted) FROM chronomig_history WHERE kind = 'applied'"
+)
 
 
 def test_what_is_applied_is_recorded_in_the_message_that_does_it_with_the_time_that_took(
@@ -108,8 +114,79 @@ def test_what_is_applied_is_recorded_in_the_message_that_does_it_with_the_time_t
     project.migration("20260101000000_boxes", BOXES)
     (message,) = [sql for sql in project.sent() if "CREATE TABLE" in sql and "shop_" in sql]
     assert message.split(BETWEEN)[-1].startswith('INSERT INTO "chronomig_history"')
-    ((duration,),) = project.rows("SELECT duration_ms FROM chronomig_history WHERE kind = 'applied'")
+    ((duration, is_at_the_end),) = project.rows(APPLIED)
     assert 400 <= int(duration) < 10_000
+    assert is_at_the_end == "True"
+
+
+def test_the_time_counts_where_rows_come_back_at_the_end(project: Project, database: TestDatabase) -> None:
+    only_postgresql(database)
+    project.migration("20260101000000_boxes", BOXES)
+    project.ok("migrate")
+    project.rows("INSERT INTO shop_item (n, m) VALUES (1, 2)")
+    project.ok("migrate", "--to", "zero", "--yes")
+    project.rows(SLOW)
+    project.ok("migrate")
+    assert project.rows("SELECT n, m FROM shop_item") == [["1", "2"]]
+    duration, is_at_the_end = project.rows(f"{APPLIED} ORDER BY id")[-1]
+    assert 400 <= int(duration) < 10_000
+    assert is_at_the_end == "True"
+
+
+def test_a_session_that_is_lost_in_what_waits_is_not_lost_by_recording_it(
+    project: Project, database: TestDatabase
+) -> None:
+    only_postgresql(database)
+    project.rows(AFTER_AN_INDEX.format(does="PERFORM pg_terminate_backend(pg_backend_pid())"))
+    project.migration("20260101000000_boxes", BOXES)
+    done = project.chronomig("migrate")
+    assert done.code == 1
+    assert "Statements that wait for the end of the migration:\n  OperationalError" in done.err
+
+
+BEFORE = '("shop", migrations.CreateModel("Box", [("id", models.BigAutoField(primary_key=True))])),'
+DANGLING = 'models.ForeignKey("shop.Nope", models.CASCADE, null=True)'
+
+
+def test_of_operations_that_are_made_ready_together_the_one_that_fails_is_named(
+    project: Project, database: TestDatabase
+) -> None:
+    only_postgresql(database)
+    project.migration("20260101000000_boxes", BEFORE)
+    project.ok("migrate")
+    fields = {"a": "models.IntegerField(null=True)", "b": DANGLING, "c": "models.IntegerField(null=True)"}
+    added = [f'("shop", migrations.AddField("box", "{name}", {field})),' for name, field in fields.items()]
+    project.migration("20260102000000_fields", "\n".join(added))
+    done = project.chronomig("migrate")
+    assert done.code == 1
+    assert "\n  Add field b to box:\n  ValueError" in done.err
+    assert project.applied() == ["20260101000000_boxes"]
+
+
+def test_what_a_router_keeps_away_is_not_looked_at(project: Project, database: TestDatabase) -> None:
+    only_postgresql(database)
+    project.write(
+        "routers.py",
+        """
+        class Router:
+            def allow_migrate(self, db, app_label, model_name=None, **hints):
+                return False if model_name == "ghost" else None
+        """,
+    )
+    project.configure(extra="DATABASE_ROUTERS = ['routers.Router']")
+    fields = f'[("id", models.BigAutoField(primary_key=True)), ("box", {DANGLING})]'
+    ghost = f'migrations.SeparateDatabaseAndState(state_operations=[migrations.CreateModel("Ghost", {fields})])'
+    mended = DANGLING.replace("Nope", "Box")
+    project.migration(
+        "20260101000000_ghost",
+        f"""
+        {BEFORE}
+        ("shop", {ghost}),
+        ("shop", migrations.AlterField("ghost", "box", {mended})),
+        ("shop", migrations.AddField("ghost", "n", models.IntegerField(null=True))),
+        """,
+    )
+    project.ok("migrate")
 
 
 def test_no_message_is_endless(project: Project, database: TestDatabase) -> None:

@@ -42,16 +42,17 @@ class Move:
         run = run_forwards if direction is Direction.UP else run_backwards
         run(self.operation, self.app_label, editor, self.before, self.after)
 
-    def render(self, direction: Direction) -> bool:
-        """Render the models that the operation will look at; return whether that is known."""
+    def render(self, alias: str, direction: Direction) -> bool:
+        """Render the models that the operation will look at; return whether those are known."""
         if type(self.operation) not in FIELD_OPERATIONS:  # by exact type: a subclass may look at anything
             return False
         is_up = direction is Direction.UP
         begin, end = (self.before, self.after) if is_up else (self.after, self.before)
         removes = type(self.operation) is (RemoveField if is_up else AddField)
         with read_by(reader_of(self.operation)):
-            for state in (begin,) if removes else (begin, end):
-                state.apps.get_model(*table_of(self))
+            model = (begin if removes else end).apps.get_model(*table_of(self))
+            if not removes and self.operation.allow_migrate_model(alias, model):
+                begin.apps.get_model(*table_of(self))
         return True
 
 

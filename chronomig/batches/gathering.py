@@ -17,8 +17,6 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 BETWEEN = "\n;\n"
 """What joins statements; the last line of one may be a comment."""
-SENT_MS = "round(extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000)"
-"""The milliseconds since the message came that this stands in."""
 AT_MOST = 100
 """As many statements go in one message; the server holds all of them until the last is done."""
 

@@ -23,13 +23,13 @@ class Batch:
     change: Statements | Joined | None = None
     again: bool = False
     """Whether it may be half there."""
-    rendered: bool = False
-    """Whether the models that it looks at are rendered."""
 
-    @property
-    def can_wait(self) -> bool:
-        """Whether others can be made ready before it runs."""
-        return isinstance(self.change, Statements) or self.rendered
+    def make_ready(self, connection: BaseDatabaseWrapper, direction: Direction) -> bool:
+        """Do beforehand what can be; return whether that was most of it, so that others are made ready too."""
+        if self.change is not None:
+            return isinstance(self.change, Statements)
+        alias = connection.alias
+        return connection.vendor == "postgresql" and all(move.render(alias, direction) for move in self.moves)
 
     def run(self, editor: BaseDatabaseSchemaEditor, direction: Direction) -> None:
         if self.change is not None:
@@ -58,7 +58,7 @@ def batches(editor: BaseDatabaseSchemaEditor, group: Group, direction: Direction
         return [Batch(group.moves, change)] if change else alone(group)
     if can_join(editor.connection) and pays(editor.connection, group):
         return [Batch(group.moves, Joined(group.moves, direction))]
-    return [Batch((move,), rendered=move.render(direction)) for move in group.moves]
+    return alone(group)
 
 
 def alone(group: Group) -> list[Batch]:

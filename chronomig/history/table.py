@@ -32,6 +32,12 @@ from chronomig.planning.record import Record
 
 TABLE = "chronomig_history"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+SINCE_SENT = "(clock_timestamp() - statement_timestamp())"
+SENT_WITH_OTHERS = {
+    "duration_ms": f"%s + round(extract(epoch FROM {SINCE_SENT}) * 1000)",
+    "at": f"""to_char(%s::timestamp + {SINCE_SENT}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+}
+"""What PostgreSQL makes of these when an event comes behind other statements in its message: it adds their time."""
 
 
 @cache
@@ -135,9 +141,9 @@ class History:
         with self.connection.cursor() as cursor:
             cursor.execute(self._insert, self._row(event))
 
-    def insertion(self, event: Event, more_ms: str) -> tuple[str, list[str | int | None]]:
-        """Return a statement that appends *event*, and its parameters; *more_ms* is SQL to add to the duration."""
-        return self._inserting({"duration_ms": f"%s + {more_ms}"}), self._row(event)
+    def insertion(self, event: Event) -> tuple[str, list[str | int | None]]:
+        """Return what appends *event* behind other statements in a message to PostgreSQL, and its parameters."""
+        return self._inserting(SENT_WITH_OTHERS), self._row(event)
 
     def write_all(self, events: Iterable[Event]) -> None:
         """Append *events*, all or none; the table is there."""

@@ -21,7 +21,7 @@ from django.db.migrations.operations.base import Operation
 
 from chronomig.batches.batching import Move
 from chronomig.batches.editing import run_deferred, schema_editor
-from chronomig.batches.gathering import SENT_MS, gathers, stop_gathering, takes_several, together
+from chronomig.batches.gathering import gathers, stop_gathering, takes_several, together
 from chronomig.batches.recorded import in_a_transaction
 from chronomig.batches.together import Batch, alone, batches, grouped
 from chronomig.code.folding import States, fold
@@ -225,13 +225,12 @@ class Run:
                 self.operation = "Statements that wait for the end of the migration"
                 run_deferred(editor)
                 if not self.stepwise:
-                    self._record_move(milliseconds_since(began), editor)
-            duration = milliseconds_since(began)
+                    duration = self._settle(editor, began)
             if not self.stepwise:
                 self.operation = "At the commit"
         if self.stepwise:
             with transaction.atomic(self.connection.alias):
-                self._record_move(duration)
+                duration = self._settle(editor, began)
         self.executor.in_pieces = False
         if self.one.is_up:
             self.executor.states.add(self.one.step.name, state)
@@ -242,18 +241,23 @@ class Run:
         stop_gathering(editor)
         self.one_by_one = True
 
-    def _record_move(self, duration_ms: int, editor: BaseDatabaseSchemaEditor | None = None) -> None:
-        """Record what has run, or what waits in *editor*: the time that this will take is added where it is sent."""
+    def _settle(self, editor: BaseDatabaseSchemaEditor, began: float) -> int:
+        """Bring back what was kept, and record the migration; return the milliseconds it took."""
+        kind = Kind.APPLIED if self.one.is_up else Kind.REVERTED
         self.keeper.finish()
-        self._record(Kind.APPLIED if self.one.is_up else Kind.REVERTED, duration_ms, editor)
+        if self.one.loaded.upstream:
+            stop_gathering(editor)
+        duration = milliseconds_since(began)
+        if gathers(editor):  # a failure is one of what waits, and keeps its name
+            editor.execute(*self.history.insertion(event_of(self.one, kind, duration)))
+            stop_gathering(editor)
+            return milliseconds_since(began)
+        self._record(kind, duration)
+        return duration
 
-    def _record(self, kind: Kind, duration_ms: int, editor: BaseDatabaseSchemaEditor | None = None) -> None:
+    def _record(self, kind: Kind, duration_ms: int) -> None:
         self.operation = "Recording it"
-        event = event_of(self.one, kind, duration_ms)
-        if editor is not None and gathers(editor):
-            editor.execute(*self.history.insertion(event, SENT_MS))
-        else:
-            self.history.write(event)
+        self.history.write(event_of(self.one, kind, duration_ms))
         if keys := self.one.loaded.upstream:
             keep_in_step(self.connection, keys, self.one.step.direction)
 
@@ -282,7 +286,10 @@ class Run:
         """Whether *parts*, which are ready, run with what is numbered *following*."""
         if self.stepwise:  # what a receiver inserted is recorded with what it follows
             return parts[-1].moves[-1].number == following
-        return parts[-1].can_wait and len(parts) < AT_ONCE and may_read_first(self.connection)
+        last = parts[-1]
+        self.operation = described(last.moves)
+        waits = len(parts) < AT_ONCE and may_read_first(self.connection)
+        return waits and last.make_ready(self.connection, self.one.step.direction)
 
     def _batches(self, editor: BaseDatabaseSchemaEditor, moves: Iterable[Move]) -> Iterator[Batch]:
         """Yield *moves* in their order, together what may be, or what may be half there."""
