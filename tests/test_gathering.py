@@ -144,7 +144,7 @@ def test_a_session_that_is_lost_in_what_waits_is_not_lost_by_recording_it(
     assert "Statements that wait for the end of the migration:\n  OperationalError" in done.err
 
 
-BEFORE = '("shop", migrations.CreateModel("Box", [("id", models.BigAutoField(primary_key=True))])),'
+FIRST = '("shop", migrations.CreateModel("Box", [("id", models.BigAutoField(primary_key=True))])),'
 DANGLING = 'models.ForeignKey("shop.Nope", models.CASCADE, null=True)'
 
 
@@ -152,7 +152,7 @@ def test_of_operations_that_are_made_ready_together_the_one_that_fails_is_named(
     project: Project, database: TestDatabase
 ) -> None:
     only_postgresql(database)
-    project.migration("20260101000000_boxes", BEFORE)
+    project.migration("20260101000000_boxes", FIRST)
     project.ok("migrate")
     fields = {"a": "models.IntegerField(null=True)", "b": DANGLING, "c": "models.IntegerField(null=True)"}
     added = [f'("shop", migrations.AddField("box", "{name}", {field})),' for name, field in fields.items()]
@@ -180,7 +180,7 @@ def test_what_a_router_keeps_away_is_not_looked_at(project: Project, database: T
     project.migration(
         "20260101000000_ghost",
         f"""
-        {BEFORE}
+        {FIRST}
         ("shop", {ghost}),
         ("shop", migrations.AlterField("ghost", "box", {mended})),
         ("shop", migrations.AddField("ghost", "n", models.IntegerField(null=True))),
@@ -211,7 +211,6 @@ def test_of_statements_sent_together_the_one_that_fails_is_named(project: Projec
     assert {"shop_box", "shop_bag", "shop_item"} <= set(project.tables())
 
 
-FIRST = '("shop", migrations.CreateModel("Box", [("id", models.BigAutoField(primary_key=True))])),'
 BEHIND = {
     "nothing": "",
     "an operation without SQL": '("shop", migrations.AlterModelOptions("box", {"verbose_name": "box"})),',

@@ -34,7 +34,7 @@ from chronomig.history.recorder import record_in_step
 from chronomig.history.table import TABLE
 from chronomig.planning.record import Direction
 from chronomig.reduction import Change, Reduction
-from chronomig.running.executor import Executor, described, event_of
+from chronomig.running.executor import Executor, described, event_of, milliseconds_since
 from chronomig.running.preparing import Prepared
 from chronomig.running.results import Failed, Result, in_short, root_in_words
 from chronomig.stash import TABLE as STASH
@@ -278,7 +278,7 @@ class RunTogether:
     def _record(self, began: float) -> list[Result]:
         """Record every migration; which time each of them took is not known."""
         self.operation = "Recording it"
-        whole = round((time.monotonic() - began) * 1000)
+        whole = milliseconds_since(began)
         times = [None] * (len(self.group) - 1) + [whole]
         events = [event_of(one, Kind.APPLIED, took) for one, took in zip(self.group, times, strict=True)]
         self.history.write_all(events)
