@@ -92,7 +92,11 @@ def measure(chosen: argparse.Namespace) -> tuple[dict[str, str], list[Row]]:
                 tell(sentence)
             only = chosen.only.split(",") if chosen.only else []
             sizes = {int(size) for size in chosen.sizes.split(",")} if chosen.sizes else set()
-            rows = list(measured(folder, scale.make(only, sizes), found, choices))
+            rows: list[Row] = []
+            for row in measured(folder, scale.make(only, sizes), found, choices):
+                rows.append(row)
+                if chosen.json:  # hours may follow, and something may stop them
+                    save(chosen.json, about(choices, time.perf_counter() - began), rows)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return about(choices, time.perf_counter() - began), rows
