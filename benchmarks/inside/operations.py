@@ -49,7 +49,7 @@ def main() -> None:
     states = database.states(journey.record, journey.code)
     states.current  # noqa: B018  a property that folds
     executor = Executor(database.connection, database.history, states, Deaf(), batch=True)
-    executor.ensure_tables(prepared)
+    executor.recording.ensure_tables(prepared)
     statements = Statements()
     connection = database.connection
     with collected_often(), writing_from_the_start(connection), connection.execute_wrapper(statements):

@@ -34,8 +34,9 @@ from chronomig.history.recorder import record_in_step
 from chronomig.history.table import TABLE
 from chronomig.planning.record import Direction
 from chronomig.reduction import Change, Reduction
-from chronomig.running.executor import Executor, described, event_of, milliseconds_since
+from chronomig.running.executor import RECORDING, Executor, described
 from chronomig.running.preparing import Prepared
+from chronomig.running.recording import event_of, milliseconds_since
 from chronomig.running.results import Failed, Result, in_short, root_in_words
 from chronomig.stash import TABLE as STASH
 from chronomig.state import is_opaque
@@ -162,7 +163,7 @@ def run_together(
     executor: Executor, group: Sequence[Prepared], done: Sequence[Result], behind: Sequence[Prepared]
 ) -> list[Result] | None:
     """Run *group* as one; return None when it failed and was rolled back: its members can run one by one."""
-    executor.ensure_tables(group)
+    executor.recording.ensure_tables(group)
     executor.between_migrations()
     executor.watcher.migration_begins(group[0].step, len(done) + 1, len(done) + len(group) + len(behind))
     before = len(executor.states.names)
@@ -174,7 +175,7 @@ def run_together(
         raise
     except (Exception, SystemExit) as error:
         if run.stepwise:
-            executor.record_failure(group[0], run.operation, error)
+            executor.recording.failed(group[0], run.operation, error)
             raise FailedTogether(group, error, done, behind, run.operation) from error
         executor.states.cut(before)
         if executor.connection.connection is not session:  # a new one perhaps has no lock
@@ -277,7 +278,7 @@ class RunTogether:
 
     def _record(self, began: float) -> list[Result]:
         """Record every migration; which time each of them took is not known."""
-        self.operation = "Recording it"
+        self.operation = RECORDING
         whole = milliseconds_since(began)
         times = [None] * (len(self.group) - 1) + [whole]
         events = [event_of(one, Kind.APPLIED, took) for one, took in zip(self.group, times, strict=True)]

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
-from django.db import Error as DatabaseFault
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -28,18 +27,20 @@ from chronomig.code.folding import States, fold
 from chronomig.code.loading import Loaded
 from chronomig.config import TimeoutConfig
 from chronomig.errors import ChronomigError
-from chronomig.history.events import Event, Kind
-from chronomig.history.recorder import ensure_django_table, keep_in_step
+from chronomig.history.events import Kind
 from chronomig.history.table import History
 from chronomig.running.leftovers import leftovers
 from chronomig.running.preparing import Prepared
-from chronomig.running.results import Failed, Result, Watcher, root_in_words
+from chronomig.running.recording import Recording, milliseconds_since, moved
+from chronomig.running.results import Failed, Result, Watcher
 from chronomig.running.resuming import in_effect, run_again, taken_up
 from chronomig.running.timeouts import Patience, may_read_first
 from chronomig.running.way import Way
 from chronomig.stash import NothingKept
 from chronomig.state import ProjectState, is_opaque
 
+RECORDING = "Recording it"
+"""What a migration does last, for messages."""
 AT_ONCE = 20
 """So many changes of tables are made ready before they run; what was rendered for them is kept until then."""
 
@@ -53,6 +54,7 @@ class Executor:
                  fresh: Callable[[Loaded], Loaded] = lambda loaded: loaded) -> None:  # fmt: skip
         self.connection = connection
         self.history = history
+        self.recording = Recording(connection, history)
         self.states = states
         self.watcher = watcher
         self.keeper = keeper or NothingKept()
@@ -84,7 +86,7 @@ class Executor:
         """
         done = list(before)
         total = len(before) + len(prepared) + len(behind)
-        self.ensure_tables(prepared)
+        self.recording.ensure_tables(prepared)
         for index, one in enumerate(prepared):
             self.between_migrations()
             self.watcher.migration_begins(one.step, len(done) + 1, total)
@@ -95,14 +97,14 @@ class Executor:
             except ChronomigError:
                 raise
             except (Exception, SystemExit) as error:  # code that calls exit() may not end this quietly
-                self.record_failure(one, run.operation, error)
+                self.recording.failed(one, run.operation, error)
                 left = [*prepared[index:], *behind]
                 raise Failed(
                     one, error, done, left, run.operation,
                     half=run.stepwise, left_behind=[str(one) for one in leftovers(self.connection)],
                     from_stash=self.keeper.brings_back,
                 ) from error  # fmt: skip
-            kind = Kind.FAKED if fake else Kind.APPLIED if one.is_up else Kind.REVERTED
+            kind = Kind.FAKED if fake else moved(one)
             told = () if fake else (tuple(self.keeper.notes), tuple(self.keeper.warnings))
             done.append(Result(one.step.name, one.step.direction, kind, duration, *told))
             yield done[-1]
@@ -130,36 +132,11 @@ class Executor:
         begin_again()  # so that the operation is known
         return patience.run(run.move, begin_again)
 
-    def ensure_tables(self, prepared: Sequence[Prepared]) -> None:
-        """Create the tables that *prepared* will be recorded in. Not inside a migration's transaction."""
-        self.history.ensure_table()
-        if any(one.loaded.upstream for one in prepared):
-            ensure_django_table(self.connection)
-
-    def record_failure(self, one: Prepared, operation: str, error: BaseException) -> None:
-        detail = f"{operation}: {root_in_words(error)}"[:10_000]
-        try:
-            self.history.write(replace(event_of(one, Kind.FAILED), detail=detail))
-        except DatabaseFault:
-            self.connection.close()  # the server may be gone; the failure itself is what has to be told
-
     def count_rows(self, execute, sql, params, many, context):  # type: ignore[no-untyped-def]
         result = execute(sql, params, many, context)
         if str(sql).lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE") and context["cursor"].rowcount > 0:
             self.watcher.rows_touched(context["cursor"].rowcount)
         return result
-
-
-def event_of(one: Prepared, kind: Kind, duration_ms: int | None = None) -> Event:
-    origin = one.loaded.origin
-    return Event(
-        kind, one.loaded.name, one.step.direction, one.loaded.sha256, origin.key if origin else None,
-        duration_ms=duration_ms, content=one.loaded.content,
-    )  # fmt: skip
-
-
-def milliseconds_since(began: float) -> int:
-    return round((time.monotonic() - began) * 1000)
 
 
 class Run:
@@ -169,7 +146,7 @@ class Run:
         self.executor = executor
         self.one = one
         self.connection = executor.connection
-        self.history = executor.history
+        self.recording = executor.recording
         self.keeper = executor.keeper
         self.operation = ""
         """What runs at the moment, for messages."""
@@ -198,7 +175,8 @@ class Run:
     def fake(self) -> int:
         """Record the migration without running it."""
         with transaction.atomic(self.connection.alias):
-            self._record(Kind.FAKED, 0)
+            self.operation = RECORDING
+            self.recording.ended(self.one, Kind.FAKED, 0)
         state = self.executor.states.without(self.one.step.name)
         if self.one.is_up:
             self.executor.states.add(self.one.step.name, fold(state, self.one.loaded))
@@ -213,7 +191,7 @@ class Run:
         left = [way.move(place) for place in self.places(way)] if self.one.step.resumed else None
         self.keeper.begin(self.one.step.name, self.one.step.direction, left=left)
         if self.stepwise:
-            self.history.write(replace(event_of(self.one, Kind.STARTED), operation=self.in_effect(way)))
+            self.recording.began(self.one, self.in_effect(way))
         with schema_editor(self.connection, atomic=self.one.loaded.atomic) as editor:
             with nullcontext() if self.one_by_one else together(editor):
                 state = (
@@ -243,23 +221,17 @@ class Run:
 
     def _settle(self, editor: BaseDatabaseSchemaEditor, began: float) -> int:
         """Bring back what was kept, and record the migration; return the milliseconds it took."""
-        kind = Kind.APPLIED if self.one.is_up else Kind.REVERTED
         self.keeper.finish()
         if self.one.loaded.upstream:
             stop_gathering(editor)
         duration = milliseconds_since(began)
         if gathers(editor):  # a failure is one of what waits, and keeps its name
-            editor.execute(*self.history.insertion(event_of(self.one, kind, duration)))
+            editor.execute(*self.recording.insertion(self.one, duration))
             stop_gathering(editor)
             return milliseconds_since(began)
-        self._record(kind, duration)
+        self.operation = RECORDING
+        self.recording.ended(self.one, moved(self.one), duration)
         return duration
-
-    def _record(self, kind: Kind, duration_ms: int) -> None:
-        self.operation = "Recording it"
-        self.history.write(event_of(self.one, kind, duration_ms))
-        if keys := self.one.loaded.upstream:
-            keep_in_step(self.connection, keys, self.one.step.direction)
 
     def _run_own_code(self, editor: BaseDatabaseSchemaEditor, base: ProjectState) -> ProjectState:
         source = self.one.loaded.source
@@ -313,7 +285,8 @@ class Run:
                 begun += len(part.moves)
                 self._run_part(editor, part, again=again)
             if self.stepwise:
-                self._record_progress(dict.fromkeys(move.number for move in moves))
+                numbers = dict.fromkeys(move.number for move in moves)
+                self.recording.went_on(self.one, [(number, self._own(number).describe()) for number in numbers])
         if self.stepwise:
             self.keeper.hold()
 
@@ -345,13 +318,6 @@ class Run:
     def _own(self, number: int) -> Operation:
         """Return the operation with a number that the migration itself has, not what was inserted behind it."""
         return self.one.loaded.operations[number - 1][1]
-
-    def _record_progress(self, numbers: Iterable[int]) -> None:
-        event = event_of(self.one, Kind.PROGRESS)
-        self.history.write_all(
-            replace(event, operation=number if self.one.is_up else number - 1, detail=self._own(number).describe())
-            for number in numbers
-        )
 
 
 def described(moves: Iterable[Move]) -> str:
