@@ -14,7 +14,8 @@ from chronomig.code.origins import Key, key_of, origins_in
 from chronomig.errors import ChronomigError, ConfigError, TimelineError
 from chronomig.opening import current_project
 from chronomig.planning.baselines import baselines_in
-from chronomig.project import MigrationSet, Project
+from chronomig.project import Project
+from chronomig.sets import MigrationSet
 
 
 def check_configuration(app_configs: object, **kwargs: Any) -> list[checks.CheckMessage]:

@@ -16,9 +16,10 @@ from chronomig.errors import ChronomigError, TargetError, did_you_mean
 from chronomig.opening import current_project
 from chronomig.planning.record import Record
 from chronomig.planning.target import Known, resolve
-from chronomig.project import Database, MigrationSet, Project
+from chronomig.project import Database, Project
 from chronomig.running.collapse import Collapse
 from chronomig.running.migrator import Wanted
+from chronomig.sets import MigrationSet
 
 
 @contextlib.contextmanager

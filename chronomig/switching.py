@@ -13,8 +13,9 @@ from chronomig.errors import GitError, Refused, UsageError, did_you_mean
 from chronomig.git.repo import HEADS, Repository, refuse_odd
 from chronomig.planning.record import Record
 from chronomig.planning.renames import with_renames
-from chronomig.project import Database, MigrationSet
+from chronomig.project import Database
 from chronomig.running.migrator import Choices, Journey, plan_journey
+from chronomig.sets import MigrationSet
 from chronomig.timeline import Timeline
 
 REMOTES = "refs/remotes/"

@@ -14,8 +14,8 @@ from chronomig.git.trees import Trees
 from chronomig.planning.baselines import with_standing
 from chronomig.planning.plan import plan
 from chronomig.planning.record import Applied, Record
-from chronomig.project import MigrationSet
 from chronomig.review.branches import Branch, find_base
+from chronomig.sets import MigrationSet
 from chronomig.timeline import Timeline
 from tests.gitting import Git
 

@@ -33,7 +33,8 @@ from chronomig.authoring.writer import format_text, slug_for
 from chronomig.code.origins import Key, Origin, read_origin
 from chronomig.errors import DatabaseError, Refused, UsageError, did_you_mean
 from chronomig.history.recorder import django_applied
-from chronomig.project import Database, MigrationSet, Project
+from chronomig.project import Database, Project
+from chronomig.sets import MigrationSet
 from chronomig.timeline import Entry
 
 TABLES_SAY = "# A database of Django's that has these tables has this migration.\n"

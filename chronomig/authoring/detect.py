@@ -38,7 +38,7 @@ from django.db.models import BaseConstraint, Index
 from chronomig.authoring.autodetect import FlatAutodetector, ModelKey, bases_of
 from chronomig.code.loading import Labelled
 from chronomig.errors import Refused
-from chronomig.project import MigrationSet
+from chronomig.sets import MigrationSet
 from chronomig.state import ProjectState
 
 

@@ -36,7 +36,8 @@ from chronomig.code.origins import read_origin
 from chronomig.errors import Refused, UsageError
 from chronomig.operations import DeleteContentTypes
 from chronomig.planning.record import Record
-from chronomig.project import MigrationSet, Project
+from chronomig.project import Project
+from chronomig.sets import MigrationSet
 from chronomig.state import ProjectState
 from chronomig.timeline import Entry, format_stamp, next_stamp, parse_stamp
 

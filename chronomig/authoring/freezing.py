@@ -17,7 +17,7 @@ from django.db.models.fields.related import RelatedField
 from chronomig.authoring.copying import reason_for_reference
 from chronomig.code.frozen import DEFAULT, Frozen, FrozenDefault, Record
 from chronomig.code.loading import Loaded, place_in_graph
-from chronomig.project import MigrationSet
+from chronomig.sets import MigrationSet
 from chronomig.state import NotEncodable
 from chronomig.state.encoding import encode
 from chronomig.timeline import Entry

@@ -11,7 +11,7 @@ from chronomig.code.origins import origins_in
 from chronomig.effects import meetings
 from chronomig.effects.order import operations_of
 from chronomig.errors import in_words
-from chronomig.project import MigrationSet
+from chronomig.sets import MigrationSet
 from chronomig.state import ProjectState
 from chronomig.state.references import references_of
 from chronomig.timeline import Entry

@@ -19,7 +19,8 @@ from django.apps import apps
 from chronomig.authoring.copying import distribution_of, origin_line
 from chronomig.authoring.vendor import is_let_in
 from chronomig.code.origins import Key, Origin, origins_in
-from chronomig.project import MigrationSet, Project
+from chronomig.project import Project
+from chronomig.sets import MigrationSet
 from chronomig.timeline import Entry, is_migration_file, make_timeline
 
 FOLDER = "migration_templates"

@@ -24,7 +24,8 @@ from chronomig.checks import adopted_keys, migration_files
 from chronomig.code.origins import Key
 from chronomig.code.standins import GONE
 from chronomig.errors import ChronomigError, in_words
-from chronomig.project import MigrationSet, Project
+from chronomig.project import Project
+from chronomig.sets import MigrationSet
 
 
 class TemplateLoader(MigrationLoader):

@@ -14,7 +14,8 @@ from chronomig.authoring.writer import put_in_place
 from chronomig.commands.makemigrations import frozen, shown
 from chronomig.errors import DatabaseError, Refused, UsageError
 from chronomig.history.adoption import Adoption, adoption_of
-from chronomig.project import Database, MigrationSet, Project
+from chronomig.project import Database, Project
+from chronomig.sets import MigrationSet
 from chronomig.timeline import Entry
 
 

@@ -9,7 +9,8 @@ from chronomig.authoring.freezing import freeze
 from chronomig.authoring.writer import put_in_place
 from chronomig.code.loading import Loaded
 from chronomig.errors import CheckFound, LoadError, UsageError, did_you_mean
-from chronomig.project import MigrationSet, Project
+from chronomig.project import Project
+from chronomig.sets import MigrationSet
 from chronomig.timeline import Entry
 
 

@@ -24,7 +24,8 @@ from chronomig.authoring.freezing import freeze
 from chronomig.authoring.provenance import Standing
 from chronomig.authoring.writer import put_in_place
 from chronomig.errors import UsageError
-from chronomig.project import MigrationSet, Project
+from chronomig.project import Project
+from chronomig.sets import MigrationSet
 from chronomig.timeline import Entry
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from chronomig import output
 from chronomig.errors import UsageError, did_you_mean
-from chronomig.project import Database, MigrationSet, Project
+from chronomig.project import Database, Project
 from chronomig.proof.proving import Proof, Verdict, prove
 from chronomig.review.branches import Branch, find_base
+from chronomig.sets import MigrationSet
 
 
 def run(

@@ -9,9 +9,10 @@ from chronomig import output
 from chronomig.commands.makemigrations import shown
 from chronomig.errors import ChronomigError, GitError, UsageError
 from chronomig.git.trees import Trees
-from chronomig.project import Database, MigrationSet, Project
+from chronomig.project import Database, Project
 from chronomig.review.branches import find_base
 from chronomig.review.restamping import Restamp, restamps
+from chronomig.sets import MigrationSet
 
 
 def run(

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from chronomig import output
 from chronomig.code.folding import Path, fold
 from chronomig.errors import ExecutionError
-from chronomig.project import MigrationSet, Project
+from chronomig.project import Project
+from chronomig.sets import MigrationSet
 from chronomig.state import NotEncodable, ProjectState
 from chronomig.state.cache import places
 

@@ -11,7 +11,8 @@ from chronomig.code.loading import Loaded
 from chronomig.errors import Refused, UsageError
 from chronomig.planning.record import Record
 from chronomig.planning.target import Known, read
-from chronomig.project import MigrationSet, Project
+from chronomig.project import Project
+from chronomig.sets import MigrationSet
 from chronomig.timeline import Entry
 
 

@@ -8,7 +8,8 @@ from chronomig import output
 from chronomig.authoring.provenance import FINDINGS, Provenance, provenance
 from chronomig.authoring.templates import apps_with_templates, new_templates
 from chronomig.authoring.vendor import Templates
-from chronomig.project import MigrationSet, Project
+from chronomig.project import Project
+from chronomig.sets import MigrationSet
 
 
 def run(

@@ -19,7 +19,7 @@ from chronomig.authoring.copying import reason_for_reference
 from chronomig.code.loading import Loaded, place_in_graph
 from chronomig.code.origins import Key
 from chronomig.eject.homes import Homes
-from chronomig.project import MigrationSet
+from chronomig.sets import MigrationSet
 from chronomig.timeline import NAME_PATTERN, Entry
 
 

@@ -16,7 +16,7 @@ from django.db.migrations.operations.fields import FieldOperation
 from django.db.migrations.operations.models import IndexOperation, ModelOperation
 
 from chronomig.code.loading import Loaded
-from chronomig.project import MigrationSet
+from chronomig.sets import MigrationSet
 
 ModelKey = tuple[str, str]
 """(app label, lower-case model name)"""

@@ -16,7 +16,8 @@ from chronomig.code.loading import Loaded
 from chronomig.eject.chain import Ground, Step
 from chronomig.eject.folders import folder_of
 from chronomig.eject.homes import Homes
-from chronomig.project import MigrationSet, Project
+from chronomig.project import Project
+from chronomig.sets import MigrationSet
 
 
 def ground_of(project: Project, steps: Sequence[Step]) -> Ground:

@@ -11,7 +11,7 @@ from chronomig.git.repo import blob_id
 from chronomig.git.trees import Trees
 from chronomig.planning.plan import Clash
 from chronomig.planning.record import Direction
-from chronomig.project import MigrationSet
+from chronomig.sets import MigrationSet
 from chronomig.timeline import Timeline
 
 DEFAULT_BASE = "origin/HEAD"

@@ -15,11 +15,12 @@ from chronomig.code.edits import Meaning
 from chronomig.config import Order
 from chronomig.errors import LoadError, Refused, TimelineError
 from chronomig.planning.plan import lines_of
-from chronomig.project import Database, MigrationSet, Project
+from chronomig.project import Database, Project
 from chronomig.proof.proving import Verdict, prove
 from chronomig.review.branches import Base, Branch
 from chronomig.running.leftovers import leftovers
 from chronomig.running.results import Watcher
+from chronomig.sets import MigrationSet
 from chronomig.timeline import format_stamp, parse_stamp
 
 MAX_AHEAD = timedelta(minutes=15)

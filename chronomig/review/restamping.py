@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from chronomig.errors import Refused, UsageError, did_you_mean
-from chronomig.project import Database, MigrationSet
+from chronomig.project import Database
 from chronomig.review.branches import Base, Branch
+from chronomig.sets import MigrationSet
 from chronomig.timeline import format_stamp, next_stamp, parse_stamp
 
 
