@@ -29,24 +29,30 @@ def write_plots(folder: Path, rows: Sequence[Row]) -> list[Path]:
 
 
 def operation_plots(vendor: str, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
-    """Yield the cost of an operation against the number of tables: with its share of the process, and without."""
+    """Yield the cost of an operation against the number of tables: its CPU, its share of the process, no share."""
     pairs = pairs_by_size(row for row in rows if row.workload == "hub")
     fewest = {many.size: few for many, few in pairs}
-    costs: dict[str, tuple[str, Value]] = {
-        "operation": ("One operation of 36", Row.per_operation),
-        "further": ("Each further operation", lambda row, name: row.marginal(fewest[row.size], name)),
+    costs: dict[str, tuple[str, str, Value]] = {
+        "cpu": ("One operation of 36, beyond its SQL, in one process", "ms of CPU", Row.operation_ms),
+        "operation": ("One operation of 36, beyond its SQL", "ms", in_milliseconds(Row.per_operation)),
+        "further": (
+            "Each further operation, beyond its SQL",
+            "ms",
+            in_milliseconds(lambda row, name: row.marginal(fewest[row.size], name)),
+        ),
     }
-    for file, (what, cost) in costs.items():
-        if many := series([many for many, _ in pairs], in_milliseconds(cost), power=True):
-            title = f"{what}, beyond its SQL, {VENDOR_NAMES[vendor]}"
-            yield file, plot(title, "tables that refer to one user table", "ms", many, logarithmic=True)
+    for file, (what, unit, cost) in costs.items():
+        shown, notes = powers([many for many, _ in pairs], cost)
+        if shown:
+            title = f"{what}, {VENDOR_NAMES[vendor]}"
+            yield file, plot(title, "tables that refer to one user table", unit, shown, logarithmic=True, notes=notes)
 
 
 def history_plots(vendor: str, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
     """Yield the seconds of each task against the length of the history."""
     for task in Task:
         deep = [row for row in rows if row.workload == "deep" and row.task == task]
-        if many := series(deep, lambda row, name: row.cell(name).median, power=False):
+        if many := lines(deep, lambda row, name: row.cell(name).median):
             title = f"{TITLES[task]}, {VENDOR_NAMES[vendor]}"
             yield (
                 f"history-{task.name.lower()}",
@@ -71,14 +77,37 @@ def in_milliseconds(cost: Value) -> Value:
     return value
 
 
-def series(rows: Sequence[Row], value: Value, *, power: bool) -> list[Series]:
+def powers(rows: Sequence[Row], cost: Value) -> tuple[list[Series], list[str]]:
+    """
+    Return every contender that has two sizes above zero, with its fit, and in notes what that leaves out.
+
+    A cost beyond the SQL is the difference of two processes: its noise can be more than the cost, and has no logarithm.
+    """
+    shown, unfit, lost = [], [], []
+    for name in CONTENDERS:
+        points = points_of(rows, cost, name)
+        if name in (BARE, OWN) or not points:
+            continue  # these two are what the others are compared with
+        above = [(size, value) for size, value in points if value > 0]
+        if fit := fit_power(above):
+            shown.append(Series(NAMES[name], above, fit, COLOURS[name]))
+            if len(above) < len(points):
+                sizes = ", ".join(f"{size:g}" for size, value in points if value <= 0)
+                lost.append(f"{NAMES[name]} at {sizes}")
+        else:
+            unfit.append(NAMES[name])
+    notes = {"Not shown, above zero at fewer than two sizes": unfit, "Left out, not above zero": lost}
+    return shown, [f"{reason}: {', '.join(who)}" for reason, who in notes.items() if who]
+
+
+def lines(rows: Sequence[Row], cost: Value) -> list[Series]:
     """Return the points of every contender, with a fit; nothing where no contender has two sizes."""
     found = []
     for name in CONTENDERS:
-        if name == OWN or (power and name == BARE):
-            continue  # they are what the others are compared with
-        points: list[Point] = [(row.size, cost) for row in rows if (cost := value(row, name)) is not None]
-        if points:
-            fit = fit_power(points) if power else fit_line(points)
-            found.append(Series(NAMES[name], points, fit, COLOURS[name]))
+        if name != OWN and (points := points_of(rows, cost, name)):
+            found.append(Series(NAMES[name], points, fit_line(points), COLOURS[name]))
     return found if any(len(one.points) > 1 for one in found) else []
+
+
+def points_of(rows: Sequence[Row], cost: Value, name: str) -> list[Point]:
+    return [(row.size, value) for row in rows if (value := cost(row, name)) is not None]

@@ -1,16 +1,17 @@
-"""Plots as SVG text: points, their fits, axes that are linear or logarithmic, a legend."""
+"""Plots as SVG text: points, their fits, axes that are linear or logarithmic, a legend, notes below it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 
 from benchmarks.fits import Line, Point, Power
 
-WIDTH, HEIGHT = 720, 460
-LEFT, RIGHT, TOP, BOTTOM = 72, 24, 84, 56
+WIDTH, HEIGHT = 720, 472
+LEFT, RIGHT, TOP, BOTTOM = 72, 24, 96, 56
+HEAD, HEAD_LINE = 48, 18
 STYLE = "font-family='sans-serif' font-size='12' fill='#222'"
 
 
@@ -53,22 +54,42 @@ class Axis:
         return [one for one in found if self.low - slack <= one <= self.high + slack]
 
 
-def axis_for(values: Sequence[float], start: float, end: float, *, logarithmic: bool) -> Axis:
-    """Return an axis with room around *values*; a linear one begins at zero."""
-    low, high = min(values), max(values)
-    if logarithmic:
-        return Axis(low / 1.3, high * 1.3, start, end, True)
-    return Axis(0, high * 1.08 or 1, start, end, False)
+def linear_axis(values: Sequence[float], start: float, end: float) -> Axis:
+    """Return an axis from zero, with room above *values*."""
+    return Axis(0, max(values) * 1.08 or 1, start, end, False)
 
 
-def plot(title: str, x_label: str, y_label: str, series: Sequence[Series], *, logarithmic: bool) -> str:
-    """Return the plot as one SVG document; on logarithmic axes, points that are not above zero are left out."""
-    drawn = [one for one in (map(drawable, series) if logarithmic else series) if one.points]
-    if not drawn:
+def logarithmic_axis(values: Sequence[float], start: float, end: float, times: float = 1) -> Axis:
+    """Return an axis with room around *values*, whose high end is at least so many *times* its low end."""
+    low, high = min(values) / 1.3, max(values) * 1.3
+    room = math.sqrt(max(1, times / (high / low)))
+    return Axis(low / room, high * room, start, end, True)
+
+
+def axes_for(points: Sequence[Point], *, logarithmic: bool) -> tuple[Axis, Axis]:
+    """
+    Return both axes.
+
+    A logarithmic y spans what x spans, or a decade: a cost in proportion to x goes from corner to corner, and noise
+    is not drawn as growth.
+    """
+    xs, ys = zip(*points, strict=True)
+    if not logarithmic:
+        return linear_axis(xs, LEFT, WIDTH - RIGHT), linear_axis(ys, HEIGHT - BOTTOM, TOP)
+    x = logarithmic_axis(xs, LEFT, WIDTH - RIGHT)
+    return x, logarithmic_axis(ys, HEIGHT - BOTTOM, TOP, max(10, x.high / x.low))
+
+
+def plot(
+    title: str, x_label: str, y_label: str, series: Sequence[Series], *, logarithmic: bool, notes: Sequence[str] = ()
+) -> str:
+    """Return the plot as one SVG document; raise ValueError where a point has no place on it."""
+    points = [point for one in series for point in one.points]
+    if not points:
         raise ValueError(f"{title}: there is nothing to draw")
-    xs, ys = zip(*(point for one in drawn for point in one.points), strict=True)
-    x = axis_for(xs, LEFT, WIDTH - RIGHT, logarithmic=logarithmic)
-    y = axis_for(ys, HEIGHT - BOTTOM, TOP, logarithmic=logarithmic)
+    if logarithmic and (lost := [point for point in points if min(point) <= 0]):
+        raise ValueError(f"{title}: a logarithmic axis has no place for {lost}")
+    x, y = axes_for(points, logarithmic=logarithmic)
     lines = [
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {HEIGHT}' role='img' {STYLE}>",
         f"<title>{escape(title)}</title>",
@@ -78,16 +99,13 @@ def plot(title: str, x_label: str, y_label: str, series: Sequence[Series], *, lo
         text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 14, x_label, "middle"),
         text(18, HEIGHT / 2, y_label, "middle", f"transform='rotate(-90 18 {HEIGHT / 2:g})'"),
     ]
-    for number, one in enumerate(drawn):
+    for number, one in enumerate(series):
         lines += legend(one, number)
-    for one in reversed(drawn):  # the first on top
+    for number, note in enumerate(notes, start=math.ceil(len(series) / 2)):
+        lines.append(text(LEFT, HEAD + HEAD_LINE * number, note, more="font-style='italic'"))
+    for one in reversed(series):  # the first on top
         lines += draw(one, x, y)
     return "\n".join([*lines, "</svg>", ""])
-
-
-def drawable(one: Series) -> Series:
-    """Return the series without what has no logarithm."""
-    return replace(one, points=[point for point in one.points if min(point) > 0])
 
 
 def grid(x: Axis, y: Axis) -> Iterator[str]:
@@ -113,7 +131,7 @@ def draw(one: Series, x: Axis, y: Axis) -> Iterator[str]:
 
 def legend(one: Series, number: int) -> Iterator[str]:
     """Yield one entry, above the plot, in two columns."""
-    left, top = LEFT + (WIDTH - LEFT - RIGHT) // 2 * (number % 2), 48 + 18 * (number // 2)
+    left, top = LEFT + (WIDTH - LEFT - RIGHT) // 2 * (number % 2), HEAD + HEAD_LINE * (number // 2)
     yield f"<rect x='{left}' y='{top - 9}' width='10' height='10' fill='{one.colour}'/>"
     yield text(left + 16, top, f"{one.name} {one.fit or ''}".strip())
 

@@ -14,11 +14,11 @@ from benchmarks.docs import write_docs
 from benchmarks.fits import fit_line, fit_power
 from benchmarks.generated import Generated
 from benchmarks.history import NEEDS_USER, History
-from benchmarks.plots import write_plots
+from benchmarks.plots import COLOURS, write_plots
 from benchmarks.report import report, table
 from benchmarks.results import BARE, CHRONOMIG, OWN, STOCK, Cell, Row, load, pairs_by_size, save, together
 from benchmarks.sizes import DEFAULT, FULL, QUICK
-from benchmarks.svg import Axis, Series, plot
+from benchmarks.svg import TOP, Axis, Series, axes_for, plot
 from benchmarks.workloads import Task, Workload, deep, hub, suite, undo
 from chronomig.timeline import read_timeline
 
@@ -67,11 +67,29 @@ def test_a_plot_is_svg_with_every_point_its_fits_and_a_legend() -> None:
     assert {"a < b", "N", "ms", "one ~ N^1.00", "two"} <= set(texts)
 
 
-def test_a_logarithmic_plot_leaves_out_what_is_not_above_zero() -> None:
-    root = ElementTree.fromstring(plot("t", "x", "y", [Series("one", [(1, -2), (10, 2), (20, 3)])], logarithmic=True))
-    assert len(root.findall(f"{SVG}circle")) == 2
-    with pytest.raises(ValueError, match="there is nothing to draw"):
-        plot("t", "x", "y", [Series("one", [(1, -2)])], logarithmic=True)
+def test_a_logarithmic_plot_refuses_what_is_not_above_zero() -> None:
+    with pytest.raises(ValueError, match=r"t: a logarithmic axis has no place for \[\(1, -2\)\]"):
+        plot("t", "x", "y", [Series("one", [(1, -2), (10, 2)])], logarithmic=True)
+    with pytest.raises(ValueError, match="t: there is nothing to draw"):
+        plot("t", "x", "y", [Series("one", [])], logarithmic=True)
+
+
+@pytest.mark.parametrize("values", [(1.0, 1.1), (1.0, 10.0), (3.0, 3000.0)])
+def test_a_logarithmic_plot_is_as_high_as_it_is_wide_so_that_what_is_flat_looks_flat(
+    values: tuple[float, float],
+) -> None:
+    x, y = axes_for([*zip((300.0, 3000.0), values, strict=True)], logarithmic=True)
+    assert y.high / y.low >= x.high / x.low * (1 - 1e-9)
+    assert y.low < min(values) < max(values) < y.high
+    assert len(y.ticks()) >= 3
+
+
+def test_the_notes_of_a_plot_stand_between_its_legend_and_its_points() -> None:
+    for count in (1, 2):
+        many = [Series(f"series {number}", [(10, 2), (20, 3)]) for number in range(count)]
+        root = ElementTree.fromstring(plot("t", "x", "y", many, logarithmic=True, notes=["first", "second"]))
+        height = {one.text: float(one.get("y", "")) for one in root.findall(f"{SVG}text")}
+        assert height["t"] < height["series 0"] < height["first"] < height["second"] < TOP
 
 
 @pytest.mark.parametrize(
@@ -225,6 +243,42 @@ def test_plots_are_written_where_there_are_two_sizes(tmp_path: Path) -> None:
     rows = [row(size, operations, 1 + size * operations / 100, 1) for size in (100, 1000) for operations in (4, 36)]
     assert [path.name for path in write_plots(tmp_path, rows)] == ["operation-sqlite.svg", "further-sqlite.svg"]
     assert write_plots(tmp_path, rows[:2]) == []
+
+
+def test_the_cpu_of_an_operation_is_plotted_with_its_growth_and_stands_in_the_page(tmp_path: Path) -> None:
+    rows = [row(size, operations, 1, 1) for size in (300, 3000) for operations in (4, 36)]
+    for one, milliseconds in zip(rows, (9, 1, 9, 1.25), strict=True):
+        one.cells[CHRONOMIG].operation_ms = [milliseconds, milliseconds + 1, milliseconds]
+    page, *plots = write_docs(tmp_path, {"Django": "5.2"}, rows)
+    assert plots[0].name == "cpu-sqlite.svg"
+    assert "![cpu sqlite](cpu-sqlite.svg)" in page.read_text()
+    root = ElementTree.parse(plots[0]).getroot()
+    assert {one.get("fill") for one in root.findall(f"{SVG}circle")} == {COLOURS[CHRONOMIG]}
+    assert {"chronomig ~ N^0.10", "ms of CPU", "0.5", "1", "2"} <= set(texts(plots[0]))
+
+
+def test_a_contender_with_fewer_than_two_sizes_above_zero_is_named_and_not_drawn(tmp_path: Path) -> None:
+    rows = [row(size, 36, took, 1) for size, took in ((300, 0.5), (1000, 2.0), (3000, 4.0))]
+    rows += [row(size, 4, 1, 1) for size in (300, 1000, 3000)]
+    rows[0].cells["fastmig"] = Cell({0: 3, 1: 3})
+    rows[0].cells[CHRONOMIG] = rows[1].cells[CHRONOMIG] = Cell({0: 0.5, 1: 0.5})
+    path = next(one for one in write_plots(tmp_path, rows) if one.name == "operation-sqlite.svg")
+    assert len(ElementTree.parse(path).getroot().findall(f"{SVG}circle")) == 2
+    assert "stock Django ~ N^1.00" in texts(path)
+    assert "Not shown, above zero at fewer than two sizes: chronomig, django-fastmig" in texts(path)
+    assert "Left out, not above zero: stock Django at 300" in texts(path)
+
+
+def test_a_plot_of_nothing_but_noise_is_not_written(tmp_path: Path) -> None:
+    rows = [row(size, operations, took, 1) for size, took in ((300, 2), (3000, 0.5)) for operations in (4, 36)]
+    for one in rows:
+        del one.cells[CHRONOMIG]
+    assert write_plots(tmp_path, rows) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def texts(path: Path) -> list[str | None]:
+    return [one.text for one in ElementTree.parse(path).getroot().findall(f"{SVG}text")]
 
 
 def test_each_contender_types_its_own_commands() -> None:

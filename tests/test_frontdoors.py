@@ -282,6 +282,17 @@ def test_receivers_see_a_plan_as_djangos_and_the_models_around_it(small: Project
     assert f"pre default [('shop', '{B}', True), ('shop', '{A}', True)] ['Item']" in down
 
 
+def test_each_line_of_a_receiver_is_ended(small: Project) -> None:
+    small.write(
+        "shop/apps.py",
+        RECEIVERS.replace("**kwargs):\n", "**kwargs):\n    kwargs['stdout'].write('as a receiver says')\n"),
+    )
+    lines = small.ok("migrate", "-v", "2").err.splitlines()
+    for when in ("pre", "post"):
+        begin = lines.index(f"Running {when}-migrate handlers for application shop")
+        assert lines[begin + 1] == "as a receiver says"
+
+
 def test_a_receiver_that_fails_is_named_and_called_again(small: Project) -> None:
     small.write(
         "shop/apps.py", RECEIVERS.replace("    print(", "    if name == 'post': raise RuntimeError('no')\n    print(")

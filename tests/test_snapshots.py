@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from chronomig.errors import LoadError
 from tests.inprocess import set_up_django
 from tests.projects import Project
 
@@ -38,6 +39,23 @@ class PriceQuerySet(models.QuerySet):
 
 class PriceManager(models.Manager.from_queryset(PriceQuerySet)):  # type: ignore[misc]
     use_in_migrations = True
+
+
+class Whole(models.IntegerField):
+    """A field whose class may change its mind on what it takes."""
+
+    def __init__(self, *, unit: str = "", **others: object) -> None:
+        if unit in GONE:
+            raise AttributeError(f"nothing measures in {unit}")
+        self.unit = unit
+        super().__init__(**others)
+
+    def deconstruct(self):  # type: ignore[no-untyped-def]
+        name, path, args, kwargs = super().deconstruct()
+        return name, path, args, {**kwargs, "unit": self.unit}
+
+
+GONE: set[str] = set()
 
 
 def rich_state() -> ProjectState:
@@ -129,6 +147,45 @@ def test_a_snapshot_made_under_other_conditions_is_of_no_use(change, why: str) -
     changed, body = change(json.loads(head), body)
     with pytest.raises(Unusable, match=why):
         load_state(f"{json.dumps(changed)}\n{body}")
+
+
+@pytest.mark.parametrize(
+    ("to", "symmetrical"), [("self", False), ("self", True), ("shop.P", True), ("shop.P", False)]
+)
+def test_a_relation_is_as_symmetrical_as_in_the_file(to: str, symmetrical: bool) -> None:
+    fields = [
+        ("id", models.BigAutoField(primary_key=True)),
+        ("follows", models.ManyToManyField(to, symmetrical=symmetrical)),
+    ]
+    state = ProjectState().after("shop", migrations.CreateModel("P", fields))
+    again = load_state(dump_state(state))
+    assert again.models["shop", "p"].fields["follows"].remote_field.symmetrical is symmetrical
+    assert dump_state(again) == dump_state(state)
+
+
+def test_a_field_that_cannot_be_made_any_more_is_an_error_that_names_the_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = ProjectState().after("shop", migrations.CreateModel("Item", [("long", Whole(unit="mile"))]))
+    item = load_state(dump_state(state)).models["shop", "item"]
+    monkeypatch.setattr(f"{__name__}.GONE", {"mile"})
+    for read in (lambda: item.fields, lambda: item.options, lambda: copy(item)):
+        with pytest.raises(LoadError) as caught:
+            read()
+        assert caught.value.fact == "A snapshot does not fit the code any more: shop.Item cannot be made from it."
+        assert caught.value.cause == "AttributeError: nothing measures in mile"
+        assert caught.value.next_step == "Delete project_migrations/.snapshots, and run the same command again."
+    with pytest.raises(NotEncodable, match=r"shop\.item does not come back as it was: .* nothing measures in mile"):
+        dump_state(state)
+    assert not hasattr(item, "other")
+    monkeypatch.undo()
+    assert list(copy(item).fields) == ["long"]
+    assert not hasattr(item, "_text")
+
+
+def test_neither_djangos_modules_nor_pythons_own_are_watched() -> None:
+    head = json.loads(dump_state(rich_state()).partition("\n")[0])
+    assert list(head["modules"]) == ["tests.test_snapshots"]
 
 
 def test_nothing_is_called_but_what_can_be_deconstructed() -> None:
@@ -232,10 +289,76 @@ def test_an_edited_file_is_loaded_and_what_is_damaged_is_passed_over_in_a_line(s
     assert loaded(shop, "migrate", "--order", "apply") == "012345"
 
 
-def test_a_set_can_do_without(shop: Project) -> None:
-    shop.configure(extra="CHRONOMIG = {'sets': {'default': {'databases': ['default'], 'snapshots': False}}}")
+BASE = """
+from django.db import models
+
+
+class Base(models.IntegerField):
+    def __init__(self, *args, currency="EUR", **kwargs):
+        self.currency = currency
+        super().__init__(*args, **kwargs)
+
+    def deconstruct(self):
+        name, path, args, kwargs = super().deconstruct()
+        return name, path, args, {**kwargs, "currency": self.currency}
+"""
+KIND = "class Kind(type(models.Field)):\n    pass\n"
+
+
+@pytest.mark.parametrize("changed", ["base", "kind"])
+def test_a_snapshot_is_not_used_after_what_a_class_inherits_from_changed(shop: Project, changed: str) -> None:
+    shop.write("shop/base.py", BASE)
+    shop.write("shop/kind.py", f"from django.db import models\n\n\n{KIND}")
+    shop.write(
+        "shop/fields.py",
+        """
+        from shop.base import Base
+        from shop.kind import Kind
+
+        class Money(Base, metaclass=Kind):
+            pass
+        """,
+    )
+    for name, field in (("20260107", "price"), ("20260108", "cost")):
+        shop.migration(
+            f"{name}000000_{field}",
+            f'("shop", migrations.AddField("m0", "{field}", Money(default=0))),',
+            head="from shop.fields import Money",
+        )
+    shop.ok("migrate", "--to", "20260107")
     shop.ok("snapshot")
+    if changed == "base":
+        shop.write("shop/base.py", "from django.db import models\n\n\nclass Base(models.IntegerField):\n    pass\n")
+    else:
+        shop.write("shop/kind.py", f"from django.db import models\n\n\n{KIND}\n\nMORE = 1\n")
+    assert f"is not used: the module shop.{changed} changed." in shop.ok("migrate", "-v", "2").err
+    assert shop.applied()[-1] == "20260108000000_cost"
+
+
+WITHOUT = "CHRONOMIG = {'sets': {'default': {'databases': ['default'], 'snapshots': False}}}"
+
+
+def test_a_set_can_do_without(shop: Project) -> None:
+    shop.configure(extra=WITHOUT)
+    assert shop.ok("snapshot").out == "default: snapshots are turned off (snapshots = false)\n"
+    assert not (shop.root / "project_migrations/.snapshots").exists()
+    (row,) = shop.ok("snapshot", "--json").json["sets"]
+    assert (row["written"], row["bytes"]) == (0, 0)
+    assert row["note"] == "snapshots are turned off (snapshots = false)"
+    shop.configure(extra="")
+    assert shop.ok("snapshot", "--json").json["sets"][0]["note"] is None
+    shop.configure(extra=WITHOUT)
     assert loaded(shop, "migrate") == "012345"
+
+
+def test_a_set_that_does_without_cannot_be_named(shop: Project) -> None:
+    shop.configure(extra=WITHOUT)
+    done = shop.chronomig("snapshot", "--set", "default")
+    assert done.code == 2
+    assert "Snapshots are turned off: default." in done.err
+    assert "The configuration says snapshots = false; nothing would read what is written." in done.err
+    assert "Take that setting away, or name other sets with --set." in done.err
+    assert not (shop.root / "project_migrations/.snapshots").exists()
 
 
 def test_a_state_that_cannot_be_written_is_an_error_with_the_reason(shop: Project) -> None:

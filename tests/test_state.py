@@ -6,19 +6,22 @@ import copy
 import os
 import random
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import django
 import pytest
 from django.apps.registry import Apps
 from django.conf import settings
-from django.core.exceptions import FieldError
+from django.core.exceptions import FieldError, ValidationError
+from django.core.validators import validate_slug
 from django.db import connection, migrations, models
 from django.db.backends.base.schema import _related_non_m2m_objects
 from django.db.migrations.exceptions import InvalidBasesError
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState as DjangoProjectState
 from django.db.migrations.state import StateApps
+from django.db.models.functions import Lower
 
 from chronomig.state import ProjectState, run_backwards, run_forwards
 from chronomig.state.operations import Reader, read_by, reader_of
@@ -81,7 +84,7 @@ LIBRARY = (
 
 
 def rendered(state: ProjectState) -> set[str]:
-    return {model._meta.label for models in state.apps.all_models.values() for model in models.values()}
+    return {model._meta.label for models in state.apps.rendered.values() for model in models.values()}
 
 
 # What is rendered
@@ -629,3 +632,159 @@ def test_a_field_that_is_not_there_is_djangos_error() -> None:
         state.after("lib", migrations.RemoveField("book", "nothing"))
     with pytest.raises(FieldError):
         state.apps.get_model("lib", "Book").objects.filter(nothing=1)
+
+
+# What code may do
+
+
+def test_fields_keep_the_validators_that_they_make_when_they_are_made() -> None:
+    fields = ("short", models.CharField(max_length=3)), ("raw", models.BinaryField(max_length=3))
+    model = build(("lib", create("Note", *fields))).apps.get_model("lib", "Note")
+    with pytest.raises(ValidationError, match="at most 3 characters"):
+        model(short="long", raw=b"1").full_clean()
+    assert [type(one).__name__ for one in model._meta.get_field("raw").validators] == ["MaxLengthValidator"]
+
+
+def test_what_code_appends_to_the_lists_of_a_field_stays_in_its_state() -> None:
+    field = models.CharField(max_length=3, choices=[("a", "A")], validators=[validate_slug])
+    before = build(("lib", create("Note", ("short", field))))
+    after = build(("lib", create("Other")), base=before)
+    changed: Any = before.apps.get_model("lib", "Note")._meta.get_field("short")
+    for each in (changed.choices, changed.validators, changed._validators):
+        each.append("mine")
+    kept: Any = after.apps.get_model("lib", "Note")._meta.get_field("short")
+    assert kept.choices == [("a", "A")]
+    assert "mine" not in [*kept.validators, *kept._validators]
+
+
+class AddInPlace(Operation):
+    """Adds a field to a model state that it finds, and looks at the models before and after."""
+
+    def __init__(self, name: str, target: str = "") -> None:
+        self.name, self.target = name, target
+        self.seen: list[bool] = []
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        self._look(app_label, state)
+        field = fk(self.target, related_name=self.name) if self.target else models.IntegerField(default=1)
+        field.name = self.name
+        state.models[app_label, "island"].fields[self.name] = field
+        state.reload_model(app_label, "island")
+        self._look(app_label, state)
+
+    def _look(self, app_label: str, state: Any) -> None:
+        found = state.apps.get_model(app_label, "Island")._meta.get_fields()
+        self.seen.append(self.name in {field.name for field in found})
+
+    def database_forwards(self, app_label: str, editor: Any, before: Any, after: Any) -> None:
+        model = after.apps.get_model(app_label, "Island")
+        editor.add_field(before.apps.get_model(app_label, "Island"), model._meta.get_field(self.name))
+
+
+def test_code_that_changes_a_model_state_in_place_finds_its_change(tables: Callable[..., ProjectState]) -> None:
+    operation = AddInPlace("size")
+    state = tables(*LIBRARY, ("far", operation))
+    assert operation.seen == [False, True]
+    assert state.apps.get_model("far", "Island").objects.create().size == 1
+
+
+def test_code_in_a_container_finds_its_change(tables: Callable[..., ProjectState]) -> None:
+    both = migrations.SeparateDatabaseAndState([AddInPlace("size")], [AddInPlace("size")])
+    state = tables(*LIBRARY, ("far", both))
+    assert state.apps.get_model("far", "Island").objects.create().size == 1
+
+
+def test_a_relation_that_code_adds_in_place_is_known_from_its_other_end() -> None:
+    before = build(*LIBRARY)
+    assert not hasattr(before.apps.get_model("far", "Island"), "owner")
+    after = build(("far", AddInPlace("owner", "lib.Author")), base=before)
+    assert not hasattr(before.apps.get_model("lib", "Author"), "owner")
+    assert hasattr(after.apps.get_model("lib", "Author"), "owner")
+
+
+def test_models_can_be_asked_for_in_threads() -> None:
+    names = [f"Model{number}" for number in range(60)]
+    links = [("next", fk(f"lib.Model{(number + 1) % 60}")) for number in range(60)]
+    texts = [(f"text{number}", models.CharField(max_length=9)) for number in range(20)]
+    state = build(*(("lib", create(name, link, *texts)) for name, link in zip(names, links, strict=True)))
+
+    def ask(name: str) -> str:
+        model = state.apps.get_model("lib", name)
+        after: Any = model._meta.get_field("next").related_model
+        back = getattr(after, f"{name.lower()}_set")
+        return f"{model.__name__} {[one.name for one in model._meta.related_objects]} {back.field.name}"
+
+    with ThreadPoolExecutor(8) as pool:
+        asked = list(pool.map(ask, [*names, *reversed(names)]))
+    assert asked[:60] == list(reversed(asked[60:]))
+    assert asked[7].startswith("Model7 ['model6']")
+
+
+class LooksAhead(models.UniqueConstraint):
+    """A constraint that looks at another column of what a foreign key leads to."""
+
+    def create_sql(self, model: Any, schema_editor: Any) -> Any:
+        target = model._meta.get_field("author").related_model
+        assert target._meta.get_field("name").db_type(schema_editor.connection)
+        assert {one.name for one in target._meta.related_objects} == {"book", "clubs"}
+        return super().create_sql(model, schema_editor)
+
+    def remove_sql(self, model: Any, schema_editor: Any) -> Any:
+        assert model._meta.get_field("author").related_model._meta.get_field("name")
+        return super().remove_sql(model, schema_editor)
+
+
+def test_an_index_or_a_constraint_of_another_class_sees_all_of_what_a_foreign_key_leads_to(
+    tables: Callable[..., ProjectState],
+) -> None:
+    constraint = LooksAhead(Lower("title"), name="ahead")
+    before = tables(*LIBRARY)
+    after = tables(("lib", migrations.AddConstraint("book", constraint)), base=before)
+    tables(("lib", migrations.RemoveConstraint("book", "ahead")), base=after)
+    with connection.schema_editor() as editor:
+        run_forwards(migrations.AddConstraint("book", constraint), "lib", editor, before, after)
+        run_backwards(migrations.AddConstraint("book", constraint), "lib", editor, before, after)
+
+
+def test_a_registry_can_be_looked_into_as_djangos() -> None:
+    apps = build(*LIBRARY).apps
+    assert apps.all_models["lib"]["book"]._meta.label == "lib.Book"
+    assert sorted(apps.all_models["lib"]) == ["author", "book", "shelf", "shelf_books"]
+    assert dict(apps.all_models["nowhere"]) == {}
+    assert {"lib", "fan", "far"} <= {*apps.all_models}
+    assert build(*LIBRARY).apps.get_registered_model("fan", "Club")._meta.label == "fan.Club"
+    with pytest.raises(LookupError, match=r"Model 'fan\.Nobody' not registered\."):
+        apps.get_registered_model("fan", "Nobody")
+    called: list[Any] = []
+    build(*LIBRARY).apps.lazy_model_operation(lambda *found: called.extend(found), ("fan", "club"), ("lib", "author"))
+    assert [model._meta.label for model in called] == ["fan.Club", "lib.Author"]
+
+
+def test_a_model_that_code_defines_takes_the_place_of_the_one_of_the_state() -> None:
+    apps = build(*LIBRARY).apps
+    meta = type("Meta", (), {"app_label": "far", "apps": apps})
+    island: Any = type("Island", (models.Model,), {"__module__": "far", "Meta": meta})
+    assert apps.get_model("far", "Island") is island
+
+
+class Marked(models.ForeignKey):  # type: ignore[type-arg]
+    """A foreign key that leaves something of its own at its target."""
+
+    def contribute_to_related_class(self, cls: Any, related: Any) -> None:
+        super().contribute_to_related_class(cls, related)
+        cls.marked_by = related.related_model._meta.label
+
+
+def test_what_a_field_of_another_class_does_to_its_target_is_there(tables: Callable[..., ProjectState]) -> None:
+    state = build(*LIBRARY, ("fan", create("Letter", ("to", Marked("lib.Author", models.CASCADE)))))
+    assert state.apps.get_model("lib", "Author").marked_by == "fan.Letter"
+    assert rendered(state) == {"lib.Author", "fan.Letter"}
+
+
+def test_a_many_to_many_field_to_its_own_model_stays_one_sided(tables: Callable[..., ProjectState]) -> None:
+    follows = models.ManyToManyField("self", symmetrical=False, related_name="followers")
+    person: Any = tables(("fan", create("Person", ("follows", follows)))).apps.get_model("fan", "Person")
+    one, other = person.objects.create(), person.objects.create()
+    one.follows.add(other)
+    assert [*other.followers.all()] == [one]
+    assert [*other.follows.all()] == []

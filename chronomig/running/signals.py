@@ -17,6 +17,7 @@ from importlib import import_module
 from itertools import groupby
 
 from django.apps import AppConfig, apps
+from django.core.management.base import OutputWrapper
 from django.core.management.sql import emit_pre_migrate_signal
 from django.db import transaction
 from django.db.migrations.operations import RenameModel
@@ -70,9 +71,14 @@ def send_pre_migrate(
     register_receivers()
     plan = plan_for_receivers(prepared)
     with naming_receivers("pre_migrate", "nothing was run"):
-        emit_pre_migrate_signal(verbosity, interactive, alias, stdout=sys.stderr, apps=state.apps, plan=plan)
+        emit_pre_migrate_signal(verbosity, interactive, alias, stdout=lines(), apps=state.apps, plan=plan)
     seen = iter(plan)
     return [take_over(one, seen) for one in prepared], plan
+
+
+def lines() -> OutputWrapper:
+    """Return the ``stdout`` of receivers: as in Django's migrate, all that is written to it ends a line."""
+    return OutputWrapper(sys.stderr)
 
 
 def register_receivers() -> None:
@@ -128,7 +134,7 @@ def send_post_migrate(
     if not (all(alone for alone, _ in parts) and at_once.issuperset(changed)):
         state.forget_rendered()  # all models may be rendered now: it would come on top
         gc.collect()
-    told = {"verbosity": verbosity, "interactive": interactive, "using": alias, "stdout": sys.stderr}
+    told = {"verbosity": verbosity, "interactive": interactive, "using": alias, "stdout": lines()}
     told |= {"apps": state.apps, "plan": plan}
     together = transaction.atomic(alias) if all(alone for alone, _ in parts) else nullcontext()
     with naming_receivers("post_migrate", "the migrations before it are applied and recorded"), together:

@@ -2,7 +2,8 @@
 States on the disk: a cache that spares loading and folding the files before them.
 
 A snapshot is named after the names and contents of the migrations that it stands for, in order. One that is damaged,
-or was made under other conditions, is passed over; deleting them all changes nothing but time.
+or was made under other conditions, is passed over. What migration files read from elsewhere when they are imported is
+not watched: deleting all snapshots changes nothing but time as far as that stayed the same.
 """
 
 from __future__ import annotations

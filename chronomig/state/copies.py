@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from django.db.migrations.utils import resolve_relation
 from django.db.models import Field
 from django.utils.functional import cached_property as django_cached_property
 
-from chronomig.state.references import AnyField, Key
+from chronomig.state.references import AnyField, Key, forget_references
 
 
 class PrivateModels(dict[Key, ModelState]):
@@ -24,30 +24,47 @@ class PrivateModels(dict[Key, ModelState]):
 
     def __init__(self, models: Mapping[Key, ModelState]) -> None:
         super().__init__(models)
-        self._shared = set(models)
+        self._private = set[Key]()
+        """What code was given, or put there, and may change."""
+
+    def frozen(self) -> dict[Key, ModelState]:
+        """Return the models as they are now: what is private here may still be changed, and is copied."""
+        found = {key: dict.__getitem__(self, key) for key in self}
+        return found | {key: found[key].clone() for key in self._private & found.keys()}
+
+    def is_still(self, frozen: Mapping[Key, ModelState]) -> bool:
+        """Whether the models are what they were when *frozen* was made of them, or they of it."""
+        return len(self) == len(frozen) and all(
+            key in frozen and is_same(frozen[key], dict.__getitem__(self, key)) for key in self._private & self.keys()
+        )
 
     def fork(self) -> PrivateModels:
         """Return another, which shares what both have now; each copies it when it is read again."""
-        self._shared = set(self)
+        self._private = set()
         return PrivateModels(self)
 
     def settled(self, before: Mapping[Key, ModelState]) -> dict[Key, ModelState]:
         """Return the models, those of *before* in the place of copies that were not changed."""
         found = {key: dict.__getitem__(self, key) for key in self}
+        for key in self._private & found.keys():
+            forget_references(found[key])
         return {
             key: before[key] if key in before and is_same(before[key], one) else one for key, one in found.items()
         }
 
     def __getitem__(self, key: Key) -> ModelState:
         model = super().__getitem__(key)
-        if key in self._shared:
+        if key not in self._private:
             model = model.clone()
             self[key] = model
         return model
 
     def __setitem__(self, key: Key, model: ModelState) -> None:
-        self._shared.discard(key)
+        self._private.add(key)
         super().__setitem__(key, model)
+
+    setdefault = MutableMapping.setdefault
+    update = MutableMapping.update  # a dict's own would put models there that nobody knows to be private
 
     def get(self, key: Key, default: Any = None) -> Any:
         try:
@@ -69,7 +86,7 @@ class PrivateModels(dict[Key, ModelState]):
         return super().items()
 
     def _own_all(self) -> None:
-        for key in list(self._shared & set(self)):
+        for key in self.keys() - self._private:
             self[key]
 
 
@@ -104,15 +121,23 @@ class Cheaply(NamedTuple):
 
 
 def copied_plainly(one: Any) -> Any:
-    """Return a copy of a field or of its relation, without what it computed."""
+    """Return a copy of a field or of its relation, without what it computed, with lists of its own."""
     kind: Any = type(one)
     made = object.__new__(kind)
-    made.__dict__.update(one.__dict__)
+    kept = made.__dict__
+    kept.update(one.__dict__)
     computed = computed_names(kind)
-    if not made.__dict__.keys().isdisjoint(computed):
-        for name in computed & made.__dict__.keys():
-            del made.__dict__[name]
+    if not kept.keys().isdisjoint(computed):
+        for name in computed & kept.keys():
+            del kept[name]
+    for name in LISTS:
+        if type(kept.get(name)) is list and kept[name]:
+            kept[name] = list(kept[name])
     return made
+
+
+LISTS = ("validators", "_validators", "_choices")
+"""What code may append to. ``validators`` is computed, and some fields add to it when they are made."""
 
 
 PLAIN_FIELDS = frozenset({"django.db.models.fields", "django.db.models.fields.related"})
@@ -123,9 +148,10 @@ PLAIN_FIELDS = frozenset({"django.db.models.fields", "django.db.models.fields.re
 def computed_names(kind: Any) -> frozenset[str]:
     """Return the names under which fields or relations of this *kind* keep what they compute once they are bound."""
     attributes = {name: value for klass in reversed(kind.__mro__) for name, value in vars(klass).items()}
-    return frozenset(
+    cached = {
         name for name, value in attributes.items() if isinstance(value, (cached_property, django_cached_property))
-    )
+    }
+    return frozenset(cached - {*LISTS})
 
 
 def copied_cheaply(model: ModelState) -> ModelState:

@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import Any
 
 from django.db.migrations.state import ModelState
-from django.db.models import SET, Field
+from django.db.models import SET, Field, ManyToManyField
 from django.db.models.manager import BaseManager
 from django.utils.functional import Promise
 
@@ -64,13 +64,21 @@ def encode(value: Any) -> Json:
         return {"manager": encode(list(value.deconstruct()))}
     if isinstance(value, Field):
         _, path, args, kwargs = value.deconstruct()
-        return {"new": [path, encode(list(args)), encode(kwargs)]}
+        return {"new": [path, encode(list(args)), encode(left_out(value) | kwargs)]}
     if hasattr(value, "deconstruct") and not isinstance(value, type):
         path, args, kwargs = value.deconstruct()
         return {"new": [path, encode(list(args)), encode(kwargs)]}
     if isinstance(value, type | types.FunctionType | types.BuiltinFunctionType | types.MethodType):
         return {"name": name_of(value)}
     raise NotEncodable(f"{kind.__name__} {value!r:.80}")
+
+
+def left_out(field: Field[Any, Any]) -> dict[str, bool]:
+    """Return the ``symmetrical`` of a ManyToManyField where it is not the default: its ``deconstruct()`` drops it."""
+    remote: Any = field.remote_field
+    if not isinstance(field, ManyToManyField) or remote.symmetrical == (remote.model == "self"):
+        return {}
+    return {"symmetrical": remote.symmetrical}
 
 
 def decode(form: Json) -> Any:

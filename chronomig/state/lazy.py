@@ -109,10 +109,11 @@ class LazyAccessor:
         setattr(instance, self.name, value)
 
     def _give_way(self, owner: type[Model]) -> None:
+        """Render; another thread that asks meanwhile finds this accessor still, and waits for it."""
+        self.render()
         for klass in owner.__mro__:
             if klass.__dict__.get(self.name) is self:
                 delattr(klass, self.name)
-        self.render()
 
 
 class LazyRelation:

@@ -10,6 +10,8 @@ from enum import Enum
 from django.db.migrations import operations as ops
 from django.db.migrations.operations.base import Operation
 
+from chronomig.state.references import is_of_django
+
 
 class Reader(Enum):
     """Who reads the models of a state."""
@@ -101,8 +103,10 @@ def _is_known(operation: Operation) -> bool:
 
 
 def reader_of(operation: Operation) -> Reader:
-    """Return who looks at the models that *operation* is handed."""
-    return Reader.SCHEMA if is_schema_only(operation) else Reader.CODE
+    """Return who looks at the models that *operation* is handed; an index or a constraint may be somebody's code."""
+    carried = (getattr(operation, name, None) for name in ("index", "constraint"))
+    of_django = all(one is None or is_of_django(one) for one in carried)
+    return Reader.SCHEMA if of_django and is_schema_only(operation) else Reader.CODE
 
 
 _reader: ContextVar[Reader] = ContextVar("reader", default=Reader.CODE)

@@ -127,8 +127,12 @@ class ProjectState(DjangoProjectState):
         self.apps.get_models(include_auto_created=True, include_swapped=True)
 
     def _freeze(self) -> Version:
+        private = self.models if isinstance(self.models, PrivateModels) else None
+        if private is not None and self._version is not None and not private.is_still(self._version.models):
+            self._version = self._reverse = None  # code changed a model in place
+            self._order = next(_derived)
         if self._version is None:
-            models = dict(self.models) if isinstance(self.models, PrivateModels) else self.models
+            models = private.frozen() if private is not None else self.models
             self._version = Version(models, self._tombstones, self._order, self._reverse, self._lent)
         return self._version
 

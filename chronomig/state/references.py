@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 from django.db import models
 from django.db.migrations.state import ModelState
 from django.db.migrations.utils import resolve_relation
-from django.db.models import Field
+from django.db.models import Field, ForeignObject
 
 from chronomig.state.overlay import forked
 
@@ -41,6 +41,8 @@ class Reference(NamedTuple):
     """The attribute that the relation sets on the class of its target."""
     many_to_many: bool = False
     one_to_one: bool = False
+    at_once: bool = False
+    """Whether the field does something of its own to the class of its target."""
 
 
 def references_of(model: ModelState) -> tuple[Reference, ...]:
@@ -49,6 +51,11 @@ def references_of(model: ModelState) -> tuple[Reference, ...]:
     if known is None:
         known = model.__dict__["_chronomig_references"] = tuple(_read_references(model))
     return known
+
+
+def forget_references(model: ModelState) -> None:
+    """Read off *model* anew what it refers to, when that is asked next: it was changed."""
+    model.__dict__.pop("_chronomig_references", None)
 
 
 def key_of(model: ModelState) -> Key:
@@ -96,7 +103,8 @@ def _read_references(model: ModelState) -> Iterator[Reference]:
         if getattr(remote, "parent_link", False):
             parent_links.add(target)
         accessor = _accessor(model, field, target)
-        yield Reference(target, Kind.FIELD, name, accessor, bool(field.many_to_many), bool(field.one_to_one))
+        many, one = bool(field.many_to_many), bool(field.one_to_one)
+        yield Reference(target, Kind.FIELD, name, accessor, many, one, not has_djangos_way_back(field))
         if through := getattr(remote, "through", None):
             yield Reference(resolve_relation(through, *key), Kind.THROUGH, name)
         elif field.many_to_many:
@@ -105,6 +113,21 @@ def _read_references(model: ModelState) -> Iterator[Reference]:
         implicit_link = not is_proxy(model) and target not in parent_links
         accessor = model.name_lower if implicit_link else None
         yield Reference(target, Kind.BASE, accessor=accessor, one_to_one=implicit_link)
+
+
+def has_djangos_way_back(field: AnyField) -> bool:
+    """Whether Django's own code makes all that *field* sets on the class of its target."""
+    made_by = getattr(type(field), "contribute_to_related_class", None)
+    return made_by is None or made_by.__module__ == ForeignObject.__module__
+
+
+def is_of_django(one: object) -> bool:
+    return type(one).__module__.partition(".")[0] == "django"
+
+
+def carries_other_code(model: ModelState) -> bool:
+    """Whether *model* has indexes or constraints of other classes than Django's, which may look at anything."""
+    return not all(map(is_of_django, (*model.options.get("indexes", ()), *model.options.get("constraints", ()))))
 
 
 def _accessor(model: ModelState, field: AnyField, target: Key) -> str | None:

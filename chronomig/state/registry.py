@@ -8,7 +8,7 @@ for, and the target of a relation when the relation is read.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
@@ -21,7 +21,7 @@ from chronomig.state.lazy import LazyOptions, make_lazy
 from chronomig.state.operations import Reader
 from chronomig.state.references import AnyField, Key
 from chronomig.state.relations import Relations, auto_created_throughs
-from chronomig.state.rendering import Renderer
+from chronomig.state.rendering import RENDERING, Renderer
 from chronomig.state.version import Version
 
 
@@ -64,12 +64,30 @@ class LazyAppConfigs(Mapping[str, LazyAppConfig]):
         return len(self.registry.app_labels)
 
 
+class AllModels(Mapping[str, "dict[str, type[Model]]"]):
+    """``all_models`` for code that looks there: an app's models are rendered when it is asked for."""
+
+    def __init__(self, registry: LazyApps) -> None:
+        self.registry = registry
+
+    def __getitem__(self, label: str) -> dict[str, type[Model]]:
+        self.registry.models_of_app(label)
+        return self.registry.rendered[label]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.registry.app_labels | self.registry.rendered.keys())
+
+    def __len__(self) -> int:
+        return len(self.registry.app_labels | self.registry.rendered.keys())
+
+
 class LazyApps(StateApps):
     """An app registry that renders on demand; see the module."""
 
     def __init__(self, version: Version, reader: Reader = Reader.CODE, real_apps: Iterable[str] = ()) -> None:
         # Not StateApps.__init__, which renders everything, but what Apps.__init__ sets.
-        self.all_models = defaultdict(dict)
+        self.rendered: defaultdict[str, dict[str, type[Model]]] = defaultdict(dict)
+        """{app label: {lower-case name: class}}, as far as there are classes."""
         self.stored_app_configs: list[object] = []
         self.apps_ready = self.models_ready = self.ready = True
         self.loading = False
@@ -85,7 +103,11 @@ class LazyApps(StateApps):
         """Classes that other code registered here."""
         self._relations = Relations(renderer, self._foreign)
         self._pending_operations = defaultdict(list)
-        self.all_models.clear()
+        self.rendered.clear()
+
+    @property
+    def all_models(self) -> AllModels:  # type: ignore[override]
+        return AllModels(self)
 
     @property
     def app_configs(self) -> LazyAppConfigs:  # type: ignore[override]
@@ -104,8 +126,12 @@ class LazyApps(StateApps):
         """Return {lower-case name: class} of one app, all rendered."""
         found: dict[str, type[Model]] = {}
         for name in self._renderer.names_by_label.get(label, ()):
-            self._renderer.ensure_with_ends((label, name))
-            model = self.all_models[label][name]
+            with RENDERING:
+                if not self._renderer.is_busy:
+                    self._renderer.ensure_with_ends((label, name))
+            model = self.rendered[label].get(name)
+            if model is None:  # code took it away, or it is being made
+                continue
             found |= {str(one._meta.model_name): one for one in (*auto_created_throughs(model), model)}
         return found | {str(one._meta.model_name): one for one in self._foreign if one._meta.app_label == label}
 
@@ -117,15 +143,32 @@ class LazyApps(StateApps):
         """Return the class; raise LookupError."""
         if model_name is None:
             app_label, model_name = app_label.split(".")
-        name = model_name.lower()
-        # While a class is made (its bases, class_prepared) only what is there is there, as in Django.
-        if not self._renderer.is_busy:
-            self._renderer.ensure_named((app_label, name))
-        found = self.all_models.get(app_label, {}).get(name)
+        self._ensure_named(app_label, model_name)
+        found = self.rendered.get(app_label, {}).get(model_name.lower())
         if found is None:
             self.get_app_config(app_label)  # raises its own LookupError for an app that is not there
             raise LookupError(f"App {app_label!r} doesn't have a {model_name!r} model.")
         return found
+
+    def get_registered_model(self, app_label: str, model_name: str) -> type[Model]:
+        """Return the class, where Django asks without caring whether apps are ready; raise LookupError."""
+        self._ensure_named(app_label, model_name)
+        found = self.rendered.get(app_label, {}).get(model_name.lower())
+        if found is None:
+            raise LookupError(f"Model '{app_label}.{model_name}' not registered.")
+        return found
+
+    def lazy_model_operation(self, function: Callable[..., object], *model_keys: Key) -> None:
+        """Call *function* with the classes of *model_keys* once they are there: at once, but while one is made."""
+        for key in model_keys:
+            self._ensure_named(*key)
+        super().lazy_model_operation(function, *model_keys)
+
+    def _ensure_named(self, app_label: str, model_name: str) -> None:
+        with RENDERING:
+            # While a class is made (its bases, class_prepared) only what is there is there, as in Django.
+            if not self._renderer.is_busy:
+                self._renderer.ensure_named((app_label, model_name.lower()))
 
     def get_lone_model(self, key: Key) -> type[Model]:
         """Return the class of *key*, whatever it refers to."""
@@ -133,14 +176,19 @@ class LazyApps(StateApps):
 
     def relations_to(self, model: type[Model], *, one_to_one: bool = False) -> list[AnyField]:
         """Return the fields that relate to *model* or to a proxy of it; of models not rendered yet, stand-ins."""
-        return self._relations.to(model, one_to_one=one_to_one)
+        with RENDERING:
+            return self._relations.to(model, one_to_one=one_to_one)
 
     def resolve(self, model: type[Model], relation: Any) -> bool:
         """Render what *relation* of *model* leads to; return whether all of it is there."""
-        return self._renderer.resolve((model._meta.app_label, str(model._meta.model_name)), relation)
+        with RENDERING:
+            return self._renderer.resolve((model._meta.app_label, str(model._meta.model_name)), relation)
 
     def register_model(self, app_label: str, model: type[Model]) -> None:
-        self.all_models[app_label][str(model._meta.model_name)] = model
+        name = str(model._meta.model_name)
+        if not self._renderer.is_busy and self._renderer.state((app_label, name)) is not None:
+            self._ensure_named(app_label, name)  # which the new class takes the place of
+        self.rendered[app_label][name] = model
         model._meta.__class__ = LazyOptions
         make_lazy(model)
         if not self._renderer.is_busy:
@@ -149,7 +197,7 @@ class LazyApps(StateApps):
         self.do_pending_operations(model)
 
     def unregister_model(self, app_label: str, model_name: str) -> None:
-        self.all_models[app_label].pop(model_name, None)
+        self.rendered[app_label].pop(model_name, None)
         self._renderer.forget((app_label, model_name))
 
     def render_multiple(self, model_states: Sequence[ModelState]) -> None:
@@ -168,7 +216,7 @@ class LazyApps(StateApps):
             self.clear_cache()
 
     def clear_cache(self) -> None:
-        for models in self.all_models.values():
+        for models in self.rendered.values():
             for model in models.values():
                 model._meta._expire_cache()  # type: ignore[attr-defined]
 

@@ -7,6 +7,7 @@ those for schema editors also refer to classes that they share, see :mod:`~chron
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,9 @@ from chronomig.state.references import (
     Key,
     Kind,
     base_keys,
+    carries_other_code,
     grouped,
+    is_of_django,
     is_proxy,
     key_of,
     references_of,
@@ -33,6 +36,10 @@ from chronomig.state.version import Version
 
 if TYPE_CHECKING:
     from chronomig.state.registry import LazyApps
+
+
+RENDERING = threading.RLock()
+"""Held by who renders: code may start threads, and Django counts fields for all classes."""
 
 
 class Renderer:
@@ -49,6 +56,8 @@ class Renderer:
         self._rendered: set[Key] = set()
         self._with_ends: set[Key] = set()
         self._at_work: list[Key] = []
+        self._at_once: list[Key] = []
+        """What is to be rendered as soon as no class is being made: it does more to a class than is known of it."""
 
     def with_added(self, models: Iterable[ModelState]) -> Renderer:
         """Return a renderer that begins anew, with *models* besides."""
@@ -110,7 +119,7 @@ class Renderer:
             self.ensure_with_ends(key)
             return
         label, name = key
-        if name in self.registry.all_models.get(label, {}):
+        if name in self.registry.rendered.get(label, {}):
             return
         for place in [place for place, letter in enumerate(name) if letter == "_"]:
             if self.state((label, name[:place])) is not None:  # its name is <owner>_<field>
@@ -134,14 +143,22 @@ class Renderer:
         if self.reader is Reader.CODE:
             self._raise_dangling(key)
             self._place_accessors(key)
+            while self._at_once and not self.is_busy:
+                self.ensure(self._at_once.pop(0))
+
+    def ensure_for_all(self, key: Key) -> None:
+        """Render *key*, whichever thread asks; what this one is rendering is not there yet."""
+        with RENDERING:
+            if key not in self._at_work:
+                self.ensure(key)
 
     def is_rendered(self, key: Key) -> bool:
         return key in self._rendered
 
     def class_of(self, key: Key) -> type[Model]:
         """Return the class of *key*, whatever it refers to."""
-        self.ensure(key)
-        return self.registry.all_models[key[0]][key[1]]
+        self.ensure_for_all(key)
+        return self.registry.rendered[key[0]][key[1]]
 
     def resolve(self, owner: Key, relation: Any) -> bool:
         """Render what *relation* of *owner* leads to; return whether all of it is there."""
@@ -150,16 +167,18 @@ class Renderer:
         keys = [resolve_relation(name, *owner) for name in names_in(relation)]
         known = [key for key in keys if self._seen(key) is not None]
         for key in known:
-            if not self._borrow(key, relation):
+            if not self._borrow(owner, key, relation):
                 self.ensure(key)
         return len(known) == len(keys)
 
-    def _borrow(self, key: Key, relation: Any) -> bool:
+    def _borrow(self, owner: Key, key: Key, relation: Any) -> bool:
         """Let a foreign key lead to a class that others share, where that is as good; return whether it does."""
         model, lent = self._seen(key), self.version.lent
         foreign_key = relation.plain in (ManyToOneRel, OneToOneRel) and self.reader is Reader.SCHEMA
         if not foreign_key or lent is None or model is None or key in self._rendered:
             return False
+        if not is_of_django(relation.field) or carries_other_code(self.known(owner)):
+            return False  # who knows what it looks at
         target = lent.find(key, model, relation.field_name)
         if target is not None:
             relation.model = target
@@ -213,13 +232,15 @@ class Renderer:
 
     def _place_accessors(self, key: Key) -> None:
         """Place a LazyAccessor for every relation to the model whose source is not rendered yet."""
-        model = self.registry.all_models[key[0]][key[1]]
+        model = self.registry.rendered[key[0]][key[1]]
         if model._meta.swapped:
             return
         proxy = bool(model._meta.proxy)
         for source in self._direct_sources(key) if proxy else self.sources(key):
             if source not in self._rendered:
-                render: Callable[[], object] = partial(self.ensure, source)
+                if any(one.at_once and one.target == key for one in references_of(self.known(source))):
+                    self._at_once.append(source)
+                render: Callable[[], object] = partial(self.ensure_for_all, source)
                 for name in self._accessors(source, key, on_proxy=proxy):
                     if name not in model.__dict__:
                         setattr(model, name, LazyAccessor(name, render))

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import os
+import sys
 from importlib import import_module, metadata
+from inspect import getmro
+from pathlib import Path
 from typing import Any
 
 import django
 from django.conf import settings
+from django.db.migrations.state import ModelState
 
-from chronomig.errors import in_words
+from chronomig.errors import LoadError, in_words
 from chronomig.state.encoding import Json, NotEncodable, deconstructible, named
 from chronomig.state.project import ProjectState
 from chronomig.state.references import key_of, references_of
 from chronomig.state.stored import StoredModel, compact, in_two
 
-FORMAT = 2
+FORMAT = 3
+PYTHONS_OWN = str(Path(os.__file__).parent)
 
 
 class Unusable(ValueError):
@@ -36,9 +43,7 @@ def dump(state: ProjectState) -> str:
         for reference in references_of(model):
             if reference.target not in state.models:
                 raise NotEncodable(f"{'.'.join(key)} refers to {'.'.join(reference.target)}, which is not there")
-        one, text = in_two(model)
-        if in_two(StoredModel.waiting(one, text)) != (one, text):
-            raise NotEncodable(f"a field or option of {'.'.join(key)} does not come back as it was")
+        one, text = _forms(".".join(key), model)
         known.append(one)
         texts.append(text)
         seen.read([one["bases"], one["managers"], *json.loads(text)], model.options.get("swappable"))
@@ -64,6 +69,21 @@ def load(text: str) -> ProjectState:
     except Exception as error:  # whatever a class of another version raises: the files are still there
         raise Unusable(in_words(error)) from error
     return ProjectState({key_of(model): model for model in models})
+
+
+def _forms(name: str, model: ModelState) -> tuple[Json, str]:
+    """Return what is written of *model*, after it was read again and compared; raise NotEncodable."""
+    try:
+        forms = in_two(model)
+        same = in_two(StoredModel.waiting(*forms)) == forms
+    except NotEncodable:
+        raise
+    except Exception as error:  # whatever a class raises that does not take what it gave
+        why = error.cause if isinstance(error, LoadError) else in_words(error)
+        raise NotEncodable(f"a field or option of {name} does not come back as it was: {why}") from error
+    if not same:
+        raise NotEncodable(f"a field or option of {name} does not come back as it was")
+    return forms
 
 
 class Named:
@@ -93,9 +113,12 @@ class Named:
 
     @property
     def modules(self) -> list[str]:
-        """Where it stands, but for Django's own."""
+        """Where it stands, and what its classes inherit from, but for Django's own and Python's."""
         found = {path.rpartition(".")[0] for path in self.makers} | {name.partition(":")[0] for name in self.names}
-        return sorted(module for module in found if module.partition(".")[0] != "django")
+        for one in [*(deconstructible(path) for path in self.makers), *(named(name) for name in self.names)]:
+            if isinstance(one, type):  # one made at run time may name a module that nobody can import
+                found |= {above.__module__ for above in (*getmro(one), *getmro(type(one)))} & sys.modules.keys()
+        return sorted(filter(_is_watched, found))
 
 
 def _head(body: str, seen: Named) -> dict[str, Json]:
@@ -125,14 +148,28 @@ def _check_conditions(head: dict[str, Any]) -> None:
         named(name)
 
 
+def _is_watched(module: str) -> bool:
+    """Whether *module* is neither Django's, whose version is compared, nor Python's."""
+    package = module.partition(".")[0]
+    if package not in sys.stdlib_module_names:
+        return package != "django"
+    source = getattr(sys.modules.get(package), "__file__", None)  # an app may be called calendar, too
+    return source is not None and not source.startswith(PYTHONS_OWN)
+
+
 def _hash_of(module: str) -> str:
     """Return what tells one version of *module* from another: its file's hash; a package's version besides."""
-    try:
-        version = metadata.version(module.partition(".")[0])
-    except metadata.PackageNotFoundError:
-        version = ""
+    version = _version_of(module.partition(".")[0])
     source = getattr(import_module(module), "__file__", None)
     if not source:
         return version
     with open(source, "rb") as file:  # noqa: PTH123  a file of a package, not one of ours
         return f"{version} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+@functools.cache
+def _version_of(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""

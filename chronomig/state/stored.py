@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.migrations.state import ModelState
 
+from chronomig.errors import LoadError, in_words
 from chronomig.state.encoding import Json, decode, encode_model
 from chronomig.state.references import Kind, Reference, references_of
 
@@ -16,6 +17,9 @@ LAZY = ("fields", "options")
 
 class StoredModel(ModelState):
     """A model state whose fields are text until somebody reads them; who refers to whom is known before."""
+
+    _text: str
+    """The fields and options, until they are made."""
 
     @classmethod
     def waiting(cls, known: Json, text: str) -> StoredModel:
@@ -34,9 +38,21 @@ class StoredModel(ModelState):
     def __getattr__(self, name: str) -> Any:
         if name not in LAZY or "_text" not in self.__dict__:
             raise AttributeError(name)
-        fields, options = map(decode, json.loads(self.__dict__.pop("_text")))
-        super().__init__(self.app_label, self.name, fields, options, self.bases, self.managers)
+        self.__dict__.update(vars(self._made()))
+        del self._text
         return self.__dict__[name]
+
+    def _made(self) -> ModelState:
+        """Return the same with its fields and options; raise LoadError, whatever their classes raise."""
+        try:
+            fields, options = map(decode, json.loads(self._text))
+            return ModelState(self.app_label, self.name, fields, options, self.bases, self.managers)
+        except Exception as error:
+            raise LoadError(
+                f"A snapshot does not fit the code any more: {self.app_label}.{self.name} cannot be made from it.",
+                cause=in_words(error),
+                next_step="Delete project_migrations/.snapshots, and run the same command again.",
+            ) from error
 
     def __copy__(self) -> ModelState:
         made = ModelState.__new__(ModelState)

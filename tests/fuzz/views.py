@@ -182,9 +182,9 @@ def described(one: Any) -> str:
     name, path, args, kwargs = one.deconstruct()
     ends = [getattr(one.remote_field, "model", None), getattr(one.remote_field, "through", None)]
     labels = [end._meta.label if isinstance(end, type) else str(end) for end in ends]
-    return (
-        f"{name} {path} {one.column} {stable(args)} {stable(sorted(kwargs.items()))} {labels} {one.model._meta.label}"
-    )
+    validators = [f"{type(each).__name__} {getattr(each, 'limit_value', '')}" for each in one.validators]
+    options = f"{stable(args)} {stable(sorted(kwargs.items()))}"
+    return f"{name} {path} {one.column} {options} {validators} {labels} {one.model._meta.label}"
 
 
 def related(one: Any) -> str:
