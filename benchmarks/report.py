@@ -101,11 +101,12 @@ def operation_lines(rows: Sequence[Row], who: Sequence[str]) -> list[list[str]]:
 def growth(
     name: str, rows: Sequence[Row], cost: Callable[[Row, str], float | None], who: Sequence[str]
 ) -> list[list[str]]:
-    """Return one line: the power of the size with which a cost grows."""
+    """Return one line: the power of the size with which a cost grows; none where noise is more than the cost."""
     if len({row.size for row in rows}) < 2:
         return []
     points = {one: [(row.size, value) for row in rows if (value := cost(row, one)) is not None] for one in who}
-    return [[f"{name}, growth", *(str(fit_power(points[one]) or NO_FIGURE) for one in who)]]
+    fits = {one: fit_power(points[one]) for one in who if all(value > 0 for _, value in points[one])}
+    return [[f"{name}, growth", *(str(fits.get(one) or NO_FIGURE) for one in who)]]
 
 
 def memory_table(rows: Sequence[Row], who: Sequence[str]) -> str:
