@@ -788,3 +788,117 @@ def test_a_many_to_many_field_to_its_own_model_stays_one_sided(tables: Callable[
     one.follows.add(other)
     assert [*other.followers.all()] == [one]
     assert [*other.follows.all()] == []
+
+
+class Code(Operation):
+    """An operation whose state_forwards is a function."""
+
+    def __init__(self, change: Callable[[Any], object]) -> None:
+        self.change = change
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        self.change(state)
+
+
+SHIP = ("far", create("Ship", ("island", fk("far.Island"))))
+
+
+def test_code_may_take_a_relation_away_in_place_and_look() -> None:
+    def change(state: Any) -> None:
+        assert hasattr(state.apps.get_model("far", "Island"), "ship_set")
+        del state.models["far", "ship"].fields["island"]
+        assert not hasattr(state.apps.get_model("far", "Island"), "ship_set")
+        state.add_field("lib", "author", "age", models.IntegerField(null=True), True)
+        assert not hasattr(state.apps.get_model("far", "Island"), "ship_set")
+
+    before = build(*LIBRARY, SHIP)
+    after = before.after("far", Code(change))
+    assert hasattr(before.apps.get_model("far", "Island"), "ship_set")
+    assert not hasattr(after.apps.get_model("far", "Island"), "ship_set")
+    assert "age" in after.models["lib", "author"].fields
+
+
+def test_a_mutator_sees_what_code_changed_in_place_before() -> None:
+    def change(state: Any) -> None:
+        state.models["far", "island"].fields["owner"] = fk("lib.Author")
+        state.rename_model("lib", "Author", "Writer")
+
+    after = build(*LIBRARY).after("far", Code(change))
+    assert after.models["far", "island"].fields["owner"].remote_field.model == "lib.Writer"
+    assert hasattr(after.apps.get_model("lib", "Writer"), "island_set")
+
+
+def test_what_code_changed_and_changed_back_leaves_nothing() -> None:
+    def change(state: Any) -> None:
+        options = state.models["far", "island"].options
+        options["db_table"] = "elsewhere"
+        assert state.apps.get_model("far", "Island")._meta.db_table == "elsewhere"
+        del options["db_table"]
+
+    before = build(*LIBRARY)
+    after = before.after("far", Code(change))
+    assert after.models["far", "island"] is before.models["far", "island"]
+    assert after.apps.get_model("far", "Island")._meta.db_table == "far_island"
+
+
+def test_changes_in_place_stay_out_of_other_states() -> None:
+    clones: list[Any] = []
+
+    def change(state: Any) -> None:
+        kept = state.models["far", "island"]
+        clones.append(state.clone())
+        kept.options["db_table"] = "changed"
+        kept.options["indexes"].append(models.Index(fields=["id"], name="mine"))
+        dict(state.models)["lib", "book"].options["db_table"] = "books"
+
+    before = build(*LIBRARY)
+    after = before.after("far", Code(change))
+    for state in (before, clones[0]):
+        assert state.apps.get_model("far", "Island")._meta.db_table == "far_island"
+        assert state.apps.get_model("far", "Island")._meta.indexes == []
+        assert state.apps.get_model("lib", "Book")._meta.db_table == "lib_book"
+    assert after.apps.get_model("far", "Island")._meta.db_table == "changed"
+    assert [one.name for one in after.apps.get_model("far", "Island")._meta.indexes] == ["mine"]
+
+
+def test_code_may_put_other_models_in_their_place() -> None:
+    def change(state: Any) -> None:
+        state.models = {key: model for key, model in state.models.items() if key[0] == "lib"}
+        state.models["lib", "book"].options["db_table"] = "books"
+
+    after = build(*LIBRARY).after("far", Code(change))
+    assert {key[0] for key in after.models} == {"lib"}
+    assert after.apps.get_model("lib", "Book")._meta.db_table == "books"
+    with pytest.raises(LookupError):
+        after.apps.get_model("far", "Island")
+
+
+def test_many_fields_of_another_class_are_rendered_with_their_target() -> None:
+    sources = [
+        ("fan", create(f"Letter{number}", ("to", Marked("lib.Author", models.CASCADE)))) for number in range(1200)
+    ]
+    assert build(*LIBRARY, *sources).apps.get_model("lib", "Author").marked_by == "fan.Letter1199"
+
+
+class Curious(models.ForeignKey):  # type: ignore[type-arg]
+    """A foreign key that looks at its target when it gets there."""
+
+    def contribute_to_related_class(self, cls: Any, related: Any) -> None:
+        super().contribute_to_related_class(cls, related)
+        cls.known = [field.name for field in cls._meta.get_fields()]
+
+
+def test_a_field_that_looks_at_its_target_while_its_model_is_made_finds_what_is_there() -> None:
+    state = build(*LIBRARY, ("fan", create("Letter", ("to", Curious("far.Island", models.CASCADE)))))
+    assert state.apps.get_model("far", "Island").known == ["letter", "id"]
+
+
+def test_a_container_hands_a_constraint_of_another_class_whole_targets(tables: Callable[..., ProjectState]) -> None:
+    constraint = LooksAhead(Lower("title"), name="ahead")
+    add, remove = migrations.AddConstraint("book", constraint), migrations.RemoveConstraint("book", "ahead")
+    before = tables(*LIBRARY)
+    both = migrations.SeparateDatabaseAndState([add], [add])
+    after = tables(("lib", both), base=before)
+    with connection.schema_editor() as editor:
+        run_backwards(both, "lib", editor, before, after)
+    tables(("lib", add), ("lib", migrations.SeparateDatabaseAndState([remove], [remove])), base=before)

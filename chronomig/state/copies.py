@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, MutableMapping
+import operator
+from collections.abc import Mapping
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
@@ -12,82 +13,19 @@ from django.db.migrations.utils import resolve_relation
 from django.db.models import Field
 from django.utils.functional import cached_property as django_cached_property
 
-from chronomig.state.references import AnyField, Key, forget_references
+from chronomig.state.references import AnyField, Key
 
 
-class PrivateModels(dict[Key, ModelState]):
-    """
-    The models of a state that is handed to code which we do not know.
+def private_copy(model: ModelState) -> ModelState:
+    """Return a copy of *model* that may be changed in place, down to the lists in its options; not its fields."""
+    made = model.clone()
+    made.options = {
+        name: copy.copy(value) if type(value) in CHANGEABLE else value for name, value in made.options.items()
+    }
+    return made
 
-    Some operations assign into ``state.models[key].options``: whatever is read here is a copy of its own.
-    """
 
-    def __init__(self, models: Mapping[Key, ModelState]) -> None:
-        super().__init__(models)
-        self._private = set[Key]()
-        """What code was given, or put there, and may change."""
-
-    def frozen(self) -> dict[Key, ModelState]:
-        """Return the models as they are now: what is private here may still be changed, and is copied."""
-        found = {key: dict.__getitem__(self, key) for key in self}
-        return found | {key: found[key].clone() for key in self._private & found.keys()}
-
-    def is_still(self, frozen: Mapping[Key, ModelState]) -> bool:
-        """Whether the models are what they were when *frozen* was made of them, or they of it."""
-        return len(self) == len(frozen) and all(
-            key in frozen and is_same(frozen[key], dict.__getitem__(self, key)) for key in self._private & self.keys()
-        )
-
-    def fork(self) -> PrivateModels:
-        """Return another, which shares what both have now; each copies it when it is read again."""
-        self._private = set()
-        return PrivateModels(self)
-
-    def settled(self, before: Mapping[Key, ModelState]) -> dict[Key, ModelState]:
-        """Return the models, those of *before* in the place of copies that were not changed."""
-        found = {key: dict.__getitem__(self, key) for key in self}
-        for key in self._private & found.keys():
-            forget_references(found[key])
-        return {
-            key: before[key] if key in before and is_same(before[key], one) else one for key, one in found.items()
-        }
-
-    def __getitem__(self, key: Key) -> ModelState:
-        model = super().__getitem__(key)
-        if key not in self._private:
-            model = model.clone()
-            self[key] = model
-        return model
-
-    def __setitem__(self, key: Key, model: ModelState) -> None:
-        self._private.add(key)
-        super().__setitem__(key, model)
-
-    setdefault = MutableMapping.setdefault
-    update = MutableMapping.update  # a dict's own would put models there that nobody knows to be private
-
-    def get(self, key: Key, default: Any = None) -> Any:
-        try:
-            return self[key]
-        except KeyError:
-            return default
-
-    def pop(self, key: Key, *default: Any) -> Any:
-        if key in self:
-            self[key]
-        return super().pop(key, *default)
-
-    def values(self) -> Any:
-        self._own_all()
-        return super().values()
-
-    def items(self) -> Any:
-        self._own_all()
-        return super().items()
-
-    def _own_all(self) -> None:
-        for key in self.keys() - self._private:
-            self[key]
+CHANGEABLE = (list, dict, set)
 
 
 class Cheaply(NamedTuple):
@@ -177,7 +115,18 @@ def is_same(one: ModelState, other: ModelState) -> bool:
 
 
 def _same_items(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return list(one) == list(other) and all(one[name] is other[name] for name in one)
+    return list(one) == list(other) and all(_is_same_value(one[name], other[name]) for name in one)
+
+
+def _is_same_value(one: Any, other: Any) -> bool:
+    """Whether both are one, or hold the same: what code may append to is copied."""
+    if one is other:
+        return True
+    if type(one) is not type(other) or type(one) not in CHANGEABLE or len(one) != len(other):
+        return False
+    if type(one) is dict:
+        return list(one) == list(other) and all(one[key] is other[key] for key in one)
+    return bool(one == other) if type(one) is set else all(map(operator.is_, one, other))
 
 
 def with_fields_copied(model: ModelState) -> ModelState:

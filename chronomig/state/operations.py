@@ -75,10 +75,21 @@ _POSTGRES_SCHEMA_ONLY = frozenset(
 
 def is_schema_only(operation: Operation) -> bool:
     """Whether *operation* hands models to the schema editor, and does nothing else with them."""
-    # By exact type: a subclass may do anything.
-    if type(operation) is ops.SeparateDatabaseAndState:
-        return all(map(is_schema_only, operation.database_operations))
-    return _is_known(operation)
+    return all(_is_known(one) and not _carries_other_code(one) for one in parts_of(operation))
+
+
+def parts_of(operation: Operation) -> Iterator[Operation]:
+    """Yield *operation*, or what it holds for the database."""
+    if type(operation) is ops.SeparateDatabaseAndState:  # by exact type: a subclass may do anything
+        for one in operation.database_operations:
+            yield from parts_of(one)
+    else:
+        yield operation
+
+
+def _carries_other_code(operation: Operation) -> bool:
+    """Whether the index or the constraint of *operation* is of a class that Django does not have."""
+    return not all(is_of_django(one) for name in ("index", "constraint") if (one := getattr(operation, name, None)))
 
 
 def uses_mutators_only(operation: Operation) -> bool:
@@ -103,10 +114,8 @@ def _is_known(operation: Operation) -> bool:
 
 
 def reader_of(operation: Operation) -> Reader:
-    """Return who looks at the models that *operation* is handed; an index or a constraint may be somebody's code."""
-    carried = (getattr(operation, name, None) for name in ("index", "constraint"))
-    of_django = all(one is None or is_of_django(one) for one in carried)
-    return Reader.SCHEMA if of_django and is_schema_only(operation) else Reader.CODE
+    """Return who looks at the models that *operation* is handed."""
+    return Reader.SCHEMA if is_schema_only(operation) else Reader.CODE
 
 
 _reader: ContextVar[Reader] = ContextVar("reader", default=Reader.CODE)

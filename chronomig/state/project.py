@@ -17,7 +17,6 @@ from django.db.migrations.state import ModelState
 from django.db.migrations.state import ProjectState as DjangoProjectState
 
 from chronomig.state.copies import (
-    PrivateModels,
     is_same,
     take_unchanged_fields,
     with_base_renamed,
@@ -28,6 +27,7 @@ from chronomig.state.operations import current_reader, uses_mutators_only
 from chronomig.state.overlay import forked
 from chronomig.state.references import Key, ReverseIndex
 from chronomig.state.registry import LazyApps
+from chronomig.state.rendering import RENDERING
 from chronomig.state.version import Version
 
 _derived = itertools.count(1)
@@ -64,35 +64,33 @@ class ProjectState(DjangoProjectState):
         made = change(state) or state
         if not isinstance(made, ProjectState):
             return ProjectState(dict(made.models), made.real_apps)
-        if isinstance(made.models, PrivateModels):
-            made._take(self.models)
-        return made
+        return made.settled()
 
     def clone(self) -> ProjectState:
         """Return a state that shares every model state, and what is rendered, with this one."""
         version = self._freeze()
-        state = type(self)(None, set(self.real_apps))
-        state.models = self.models.fork() if isinstance(self.models, PrivateModels) else self.models
+        state = ProjectState(None, set(self.real_apps))
+        state.models = self.models
         state._order, state._tombstones, state._reverse = self._order, self._tombstones, self._reverse
         state._lent, state._version = self._lent, version
         return state
 
     def guarded(self) -> ProjectState:
         """Return a clone whose model states can be changed in place: each is copied when it is first asked for."""
-        state = self.clone()
-        state.models = PrivateModels(self.models)
-        return state
+        from chronomig.state.guarded import GuardedState  # which is one of these
 
-    def _take(self, before: Mapping[Key, ModelState]) -> None:
-        """Become a common state again, with the changes that were made in place since *before*."""
-        guarded = self.models
-        assert isinstance(guarded, PrivateModels)
-        self.models = forked(before)
-        for key in [key for key in before if key not in guarded]:
-            self._replace(key, None)
-        for key, model in guarded.settled(before).items():
-            if self.models.get(key) is not model:
-                self._replace(key, model)
+        return GuardedState(self.clone())
+
+    def settled(self) -> ProjectState:
+        """Return the state that nobody changes in place."""
+        return self
+
+    def with_changes(self, changes: Mapping[Key, ModelState | None]) -> ProjectState:
+        """Return a state with other model states in the place of some; None takes one away."""
+        state = self.clone()
+        for key, model in changes.items():
+            state._replace(key, model)
+        return state
 
     def plain(self) -> DjangoProjectState:
         """Return a Django state of private copies, for code that changes what it is given."""
@@ -112,10 +110,12 @@ class ProjectState(DjangoProjectState):
     @property
     def apps(self) -> LazyApps:
         """The registry of this version of the models, for who reads now; renders on demand."""
-        registries, reader = self._freeze().registries, current_reader()
-        if reader not in registries:
-            registries[reader] = LazyApps(self._freeze(), reader, self.real_apps)
-        return registries[reader]
+        reader = current_reader()
+        with RENDERING:
+            version = self._freeze()
+            if reader not in version.registries:
+                version.registries[reader] = LazyApps(version, reader, self.real_apps)
+            return version.registries[reader]
 
     def forget_rendered(self) -> None:
         """Let go of the classes of this version; they are rendered again when they are asked for."""
@@ -127,13 +127,11 @@ class ProjectState(DjangoProjectState):
         self.apps.get_models(include_auto_created=True, include_swapped=True)
 
     def _freeze(self) -> Version:
-        private = self.models if isinstance(self.models, PrivateModels) else None
-        if private is not None and self._version is not None and not private.is_still(self._version.models):
-            self._version = self._reverse = None  # code changed a model in place
+        if self._version is not None and self._version.models is not self.models:  # code put others in their place
+            self._version = self._reverse = None
             self._order = next(_derived)
         if self._version is None:
-            models = private.frozen() if private is not None else self.models
-            self._version = Version(models, self._tombstones, self._order, self._reverse, self._lent)
+            self._version = Version(self.models, self._tombstones, self._order, self._reverse, self._lent)
         return self._version
 
     # Changing
@@ -143,7 +141,7 @@ class ProjectState(DjangoProjectState):
         old = self.models.get(key)
         reverse = self._version.known_reverse if self._version else self._reverse
         self._reverse = reverse.after(key, old, new) if reverse is not None else None
-        if self._version is not None and not isinstance(self.models, PrivateModels):
+        if self._version is not None:
             self.models = forked(self.models)
         self._version = self._relations = None
         self._order = next(_derived)

@@ -53,11 +53,6 @@ def references_of(model: ModelState) -> tuple[Reference, ...]:
     return known
 
 
-def forget_references(model: ModelState) -> None:
-    """Read off *model* anew what it refers to, when that is asked next: it was changed."""
-    model.__dict__.pop("_chronomig_references", None)
-
-
 def key_of(model: ModelState) -> Key:
     return model.app_label, model.name_lower
 
@@ -181,7 +176,7 @@ class ReverseIndex:
             return self
         sources = forked(self._sources)
         for target in gone - here:
-            sources[target] = {source: None for source in sources[target] if source != key}
+            sources[target] = {source: None for source in sources.get(target, {}) if source != key}
         for target in here - gone:
             sources[target] = {**sources.get(target, {}), key: None}
         return ReverseIndex(sources)

@@ -35,7 +35,8 @@ class Relations:
         found: list[AnyField] = []
         for source, keys in plain.items():
             if keys is None or self.renderer.is_rendered(source):
-                found += fields_to(concrete, self.renderer.class_of(source))
+                holder = self.renderer.made(source)
+                found += fields_to(concrete, holder) if holder and holder not in self.foreign else ()
             else:
                 found += keys
         found += [field for holder in self.foreign for field in fields_to(concrete, holder)]

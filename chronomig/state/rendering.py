@@ -58,6 +58,7 @@ class Renderer:
         self._at_work: list[Key] = []
         self._at_once: list[Key] = []
         """What is to be rendered as soon as no class is being made: it does more to a class than is known of it."""
+        self._ensuring = False
 
     def with_added(self, models: Iterable[ModelState]) -> Renderer:
         """Return a renderer that begins anew, with *models* besides."""
@@ -136,21 +137,29 @@ class Renderer:
                     self.ensure(reference.target)
 
     def ensure(self, key: Key) -> None:
-        """Render *key*, unless it is; raise ValueError, InvalidBasesError."""
-        if key in self._rendered:
+        """Render *key*, unless it is rendered or being so; raise ValueError, InvalidBasesError."""
+        if key in self._rendered or key in self._at_work:
             return
         self._render(key)
         if self.reader is Reader.CODE:
             self._raise_dangling(key)
             self._place_accessors(key)
-            while self._at_once and not self.is_busy:
-                self.ensure(self._at_once.pop(0))
+            self._ensure_at_once()
+
+    def _ensure_at_once(self) -> None:
+        """Render what waits; where one of these makes others wait, they are not within it."""
+        if self._at_once and not self.is_busy and not self._ensuring:
+            self._ensuring = True
+            try:
+                while self._at_once:
+                    self.ensure(self._at_once.pop(0))
+            finally:
+                self._ensuring = False
 
     def ensure_for_all(self, key: Key) -> None:
         """Render *key*, whichever thread asks; what this one is rendering is not there yet."""
         with RENDERING:
-            if key not in self._at_work:
-                self.ensure(key)
+            self.ensure(key)
 
     def is_rendered(self, key: Key) -> bool:
         return key in self._rendered
@@ -159,6 +168,10 @@ class Renderer:
         """Return the class of *key*, whatever it refers to."""
         self.ensure_for_all(key)
         return self.registry.rendered[key[0]][key[1]]
+
+    def made(self, key: Key) -> type[Model] | None:
+        """Return the class of *key* if there is one: it may be in the making, or taken away by code."""
+        return self.registry.rendered.get(key[0], {}).get(key[1])
 
     def resolve(self, owner: Key, relation: Any) -> bool:
         """Render what *relation* of *owner* leads to; return whether all of it is there."""

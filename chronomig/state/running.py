@@ -6,7 +6,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations import RemoveConstraint
 from django.db.migrations.operations.base import Operation
 
-from chronomig.state.operations import Reader, read_by, reader_of, uses_mutators_only
+from chronomig.state.operations import Reader, parts_of, read_by, reader_of, uses_mutators_only
 from chronomig.state.project import ProjectState
 from chronomig.state.references import carries_other_code
 
@@ -29,10 +29,11 @@ def run_backwards(
 
 def _reader(operation: Operation, app_label: str, before: ProjectState) -> Reader:
     """Return who looks: a constraint that is removed is handed the model as it is without it."""
-    if isinstance(operation, RemoveConstraint):
-        model = before.models.get((app_label, operation.model_name_lower))
-        if model is not None and carries_other_code(model):
-            return Reader.CODE
+    for one in parts_of(operation):
+        if isinstance(one, RemoveConstraint):
+            model = before.models.get((app_label, one.model_name_lower))
+            if model is not None and carries_other_code(model):
+                return Reader.CODE
     return reader_of(operation)
 
 
