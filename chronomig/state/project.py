@@ -18,6 +18,7 @@ from django.db.migrations.state import ProjectState as DjangoProjectState
 
 from chronomig.state.copies import (
     is_same,
+    private_copy,
     take_unchanged_fields,
     with_base_renamed,
     with_fields_copied,
@@ -25,6 +26,7 @@ from chronomig.state.copies import (
 from chronomig.state.lending import Lent
 from chronomig.state.operations import current_reader, uses_mutators_only
 from chronomig.state.overlay import forked
+from chronomig.state.private import Changes, PrivateModels, is_as
 from chronomig.state.references import Key, ReverseIndex
 from chronomig.state.registry import LazyApps
 from chronomig.state.rendering import RENDERING
@@ -77,16 +79,14 @@ class ProjectState(DjangoProjectState):
 
     def guarded(self) -> ProjectState:
         """Return a clone whose model states can be changed in place: each is copied when it is first asked for."""
-        from chronomig.state.guarded import GuardedState  # which is one of these
-
         return GuardedState(self.clone())
 
     def settled(self) -> ProjectState:
         """Return the state that nobody changes in place."""
         return self
 
-    def with_changes(self, changes: Mapping[Key, ModelState | None]) -> ProjectState:
-        """Return a state with other model states in the place of some; None takes one away."""
+    def with_changes(self, changes: Changes) -> ProjectState:
+        """Return a state in which *changes* were made."""
         state = self.clone()
         for key, model in changes.items():
             state._replace(key, model)
@@ -231,3 +231,54 @@ for _name in (
 ):
     if hasattr(DjangoProjectState, _name):
         setattr(ProjectState, _name, _delegating(_name))
+
+
+class GuardedState(ProjectState):
+    """A state whose model states can be changed in place, as Django's; :meth:`settled` is the common one."""
+
+    models: MutableMapping[Key, ModelState]
+
+    def __init__(self, before: ProjectState) -> None:
+        super().__init__(None, set(before.real_apps))
+        self._before = self._settled = before
+        self.models = PrivateModels(before.models)
+        self._changes: Changes = {}
+        """What the settled state has."""
+
+    def clone(self) -> GuardedState:
+        made = GuardedState(self._before)
+        made.real_apps = set(self.real_apps)
+        made.models = self._private_models().fork()
+        made._changes, made._settled = self._changes, self._settled
+        return made
+
+    def guarded(self) -> GuardedState:
+        return self.clone()
+
+    def settled(self) -> ProjectState:
+        """Return the common state with what was changed up to now."""
+        changes = self._private_models().changes()
+        if not is_as(self._changes, changes):
+            self._changes = {key: None if model is None else private_copy(model) for key, model in changes.items()}
+            self._settled = self._before.with_changes(self._changes)
+        return self._settled
+
+    def _private_models(self) -> PrivateModels:
+        """Return the models; code may have put a mapping of its own in their place."""
+        if isinstance(self.models, PrivateModels):
+            return self.models
+        given, self.models = self.models, PrivateModels(self._before.models)
+        for key in [key for key in self.models if key not in given]:
+            del self.models[key]
+        self.models.update(given)
+        return self.models
+
+    def _freeze(self) -> Version:
+        return self.settled()._freeze()
+
+    def _replace(self, key: Key, new: ModelState | None) -> None:
+        self._relations = None
+        if new is not None:
+            self.models[key] = new
+        else:
+            self.models.pop(key, None)

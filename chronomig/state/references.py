@@ -176,7 +176,7 @@ class ReverseIndex:
             return self
         sources = forked(self._sources)
         for target in gone - here:
-            sources[target] = {source: None for source in sources.get(target, {}) if source != key}
+            sources[target] = {source: None for source in sources[target] if source != key}
         for target in here - gone:
             sources[target] = {**sources.get(target, {}), key: None}
         return ReverseIndex(sources)

@@ -143,8 +143,7 @@ class LazyApps(StateApps):
         """Return the class; raise LookupError."""
         if model_name is None:
             app_label, model_name = app_label.split(".")
-        self._ensure_named(app_label, model_name)
-        found = self.rendered.get(app_label, {}).get(model_name.lower())
+        found = self._find(app_label, model_name)
         if found is None:
             self.get_app_config(app_label)  # raises its own LookupError for an app that is not there
             raise LookupError(f"App {app_label!r} doesn't have a {model_name!r} model.")
@@ -152,8 +151,7 @@ class LazyApps(StateApps):
 
     def get_registered_model(self, app_label: str, model_name: str) -> type[Model]:
         """Return the class, where Django asks without caring whether apps are ready; raise LookupError."""
-        self._ensure_named(app_label, model_name)
-        found = self.rendered.get(app_label, {}).get(model_name.lower())
+        found = self._find(app_label, model_name)
         if found is None:
             raise LookupError(f"Model '{app_label}.{model_name}' not registered.")
         return found
@@ -161,14 +159,16 @@ class LazyApps(StateApps):
     def lazy_model_operation(self, function: Callable[..., object], *model_keys: Key) -> None:
         """Call *function* with the classes of *model_keys* once they are there: at once, but while one is made."""
         for key in model_keys:
-            self._ensure_named(*key)
+            self._find(*key)
         super().lazy_model_operation(function, *model_keys)
 
-    def _ensure_named(self, app_label: str, model_name: str) -> None:
+    def _find(self, app_label: str, model_name: str) -> type[Model] | None:
+        key = app_label, model_name.lower()
         with RENDERING:
             # While a class is made (its bases, class_prepared) only what is there is there, as in Django.
             if not self._renderer.is_busy:
-                self._renderer.ensure_named((app_label, model_name.lower()))
+                self._renderer.ensure_named(key)
+            return self._renderer.made(key)
 
     def get_lone_model(self, key: Key) -> type[Model]:
         """Return the class of *key*, whatever it refers to."""
@@ -187,7 +187,7 @@ class LazyApps(StateApps):
     def register_model(self, app_label: str, model: type[Model]) -> None:
         name = str(model._meta.model_name)
         if not self._renderer.is_busy and self._renderer.state((app_label, name)) is not None:
-            self._ensure_named(app_label, name)  # which the new class takes the place of
+            self._find(app_label, name)  # which the new class takes the place of
         self.rendered[app_label][name] = model
         model._meta.__class__ = LazyOptions
         make_lazy(model)

@@ -1,5 +1,5 @@
 """
-A state in the hands of code that we do not know, which may change the model states that it finds there.
+Models in the hands of code that we do not know, which may change the model states that it finds there.
 
 Some operations assign into ``state.models[key].options``, or add a field to ``state.models[key].fields``.
 """
@@ -11,9 +11,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from django.db.migrations.state import ModelState
 
 from chronomig.state.copies import is_same, private_copy
-from chronomig.state.project import ProjectState
 from chronomig.state.references import Key
-from chronomig.state.version import Version
 
 Changes = dict[Key, ModelState | None]
 """What takes the place of model states; None takes one away."""
@@ -72,57 +70,6 @@ class PrivateModels(MutableMapping[Key, ModelState]):
 
     def copy(self) -> dict[Key, ModelState]:
         return dict(self.items())
-
-
-class GuardedState(ProjectState):
-    """A state whose model states can be changed in place, as Django's; :meth:`settled` is the common one."""
-
-    models: MutableMapping[Key, ModelState]
-
-    def __init__(self, before: ProjectState) -> None:
-        super().__init__(None, set(before.real_apps))
-        self._before = self._settled = before
-        self.models = PrivateModels(before.models)
-        self._changes: Changes = {}
-        """What the settled state has."""
-
-    def clone(self) -> GuardedState:
-        made = GuardedState(self._before)
-        made.real_apps = set(self.real_apps)
-        made.models = self._private_models().fork()
-        made._changes, made._settled = self._changes, self._settled
-        return made
-
-    def guarded(self) -> GuardedState:
-        return self.clone()
-
-    def settled(self) -> ProjectState:
-        """Return the common state with what was changed up to now."""
-        changes = self._private_models().changes()
-        if not is_as(self._changes, changes):
-            self._changes = {key: None if model is None else private_copy(model) for key, model in changes.items()}
-            self._settled = self._before.with_changes(self._changes)
-        return self._settled
-
-    def _private_models(self) -> PrivateModels:
-        """Return the models; code may have put a mapping of its own in their place."""
-        if isinstance(self.models, PrivateModels):
-            return self.models
-        given, self.models = self.models, PrivateModels(self._before.models)
-        for key in [key for key in self.models if key not in given]:
-            del self.models[key]
-        self.models.update(given)
-        return self.models
-
-    def _freeze(self) -> Version:
-        return self.settled()._freeze()
-
-    def _replace(self, key: Key, new: ModelState | None) -> None:
-        self._relations = None
-        if new is not None:
-            self.models[key] = new
-        else:
-            self.models.pop(key, None)
 
 
 def is_as(one: Changes, other: Changes) -> bool:
