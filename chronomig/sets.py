@@ -18,6 +18,7 @@ from chronomig.config import SetConfig
 from chronomig.errors import GitError
 from chronomig.git.trees import Trees
 from chronomig.planning.plan import Clash, Judge
+from chronomig.state import ProjectState
 from chronomig.state.cache import Content, Snapshots
 from chronomig.timeline import Entry, Timeline, read_timeline
 
@@ -76,10 +77,21 @@ class MigrationSet:
         there = self.timeline.by_name if entries is None else entries
         contents = tuple(self.contents(names, there))
         if contents not in self._states:
-            stored = self.snapshots.known(contents) if self.config.snapshots else {}
             self._states.clear()
-            self._states[contents] = States(names, lambda name: self.loader.look_at(there[name]), stored)
+            self._states[contents] = self._from_snapshots(names, contents, there)
         return self._states[contents].fork()
+
+    @property
+    def head(self) -> ProjectState:
+        """The state after all files on the disk, of which nobody asks for the states on the way there."""
+        names = self.timeline.names
+        return self._from_snapshots(names, self.contents(names), self.timeline.by_name).current
+
+    def _from_snapshots(
+        self, names: Sequence[str], contents: Iterable[Content], there: Mapping[str, Entry]
+    ) -> States:
+        stored = self.snapshots.known(contents) if self.config.snapshots else {}
+        return States(names, lambda name: self.loader.look_at(there[name]), stored)
 
     @cached_property
     def _states(self) -> dict[tuple[Content, ...], States]:

@@ -63,6 +63,11 @@ class Entry:
     """*path* as text, where that is at hand: pathlib takes as long to make it as the file takes to be read."""
 
     @property
+    def file(self) -> str:
+        """*path* as text."""
+        return self.location or str(self.path)
+
+    @property
     def stamp(self) -> str:
         return self.name[:14]
 
@@ -78,7 +83,7 @@ class Entry:
         if self.fetch is not None:
             return self.fetch()
         try:
-            return read_regular_file(self.location or self.path)
+            return read_regular_file(self.file)
         except OSError as error:
             raise TimelineError(
                 f"Cannot read the migration file {self.path}.",

@@ -17,6 +17,7 @@ from django.db.migrations.state import ModelState
 from django.db.migrations.state import ProjectState as DjangoProjectState
 from django.test.utils import override_settings
 
+from chronomig.authoring.autodetect import share_fields
 from chronomig.authoring.detect import detect
 from chronomig.errors import Refused
 from chronomig.state import ProjectState
@@ -59,7 +60,13 @@ def base(app: str, registry: Apps) -> type[models.Model]:
 
 
 def found(head: ProjectState, wanted: DjangoProjectState) -> list[Labelled]:
-    return detect(head, wanted.clone(), MigrationQuestioner())
+    """Return what leads from *head* to *wanted*, which makemigrations has share its fields: the same without."""
+    sharing = wanted.clone()
+    for key in head.models.keys() & sharing.models.keys():
+        share_fields(sharing.models[key], head.models[key])
+    operations = detect(head, sharing, MigrationQuestioner())
+    assert told(operations) == told(detect(head, wanted.clone(), MigrationQuestioner()))
+    return operations
 
 
 def told(operations: list[Labelled]) -> list[str]:
@@ -315,5 +322,37 @@ def test_models_that_did_not_change_are_compared_once(monkeypatch: pytest.Monkey
         "_get_altered_foo_together_operations",
         lambda self, name: calls.append(name) or stock(self, name),
     )
-    assert found(head, head.plain()) == []
+    assert detect(head, head.plain(), MigrationQuestioner()) == []
     assert calls.count("index_together") == 1
+
+
+class Sloppy:
+    """Is equal to every other one, and says what sets it apart when it is taken apart."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+
+    def __call__(self, value: object) -> None:
+        """Everything is valid."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sloppy)
+
+    def deconstruct(self) -> tuple[str, list[int], dict[str, int]]:
+        return "tests.test_detect.Sloppy", [self.limit], {}
+
+
+def test_fields_are_shared_when_nothing_in_them_differs() -> None:
+    def thing(limit: int) -> ModelState:
+        fields = {"id": models.AutoField(primary_key=True), "n": models.IntegerField(validators=[Sloppy(limit)])}
+        return ModelState("alpha", "Thing", list(fields.items()))
+
+    before, same, other = thing(1), thing(1), thing(2)
+    share_fields(same, before)
+    share_fields(other, before)
+    assert [same.fields[name] is before.fields[name] for name in ("id", "n")] == [True, True]
+    assert [other.fields[name] is before.fields[name] for name in ("id", "n")] == [True, False]
+    head = ProjectState({("alpha", "thing"): before})
+    assert told(found(head, DjangoProjectState({("alpha", "thing"): other}))) == ["alpha: Alter field n on thing"]

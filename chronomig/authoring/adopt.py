@@ -98,7 +98,7 @@ def add_tables(project: Project, found: SetDraft, keys: Collection[ModelKey]) ->
     coming = [key for key in keys if key not in there]
     if not coming:
         return
-    made = wanted_state(coming).models
+    made = wanted_state(coming, found.state).models
     operations = detect(found.state, DjangoProjectState({**there, **made}), Unasked())
     tables = sorted({table for key in coming for table in tables_of(apps.get_model(*key))})
     slug = slug_for(operations, first=False)

@@ -32,10 +32,11 @@ from django.db.migrations.questioner import (
     MigrationQuestioner,
     NonInteractiveMigrationQuestioner,
 )
+from django.db.migrations.state import ModelState
 from django.db.migrations.state import ProjectState as DjangoProjectState
 from django.db.models import BaseConstraint, Index
 
-from chronomig.authoring.autodetect import FlatAutodetector, ModelKey, bases_of
+from chronomig.authoring.autodetect import FlatAutodetector, ModelKey, bases_of, share_fields
 from chronomig.code.loading import Labelled
 from chronomig.errors import Refused
 from chronomig.sets import MigrationSet
@@ -85,11 +86,14 @@ def import_commands() -> None:
 
 
 def detect(head: ProjectState, wanted: DjangoProjectState, asking: MigrationQuestioner) -> list[Labelled]:
-    """Return the operations from *head* to *wanted*; raise Refused when a question stays unanswered."""
+    """
+    Return the operations from *head* to *wanted*; raise Refused when a question stays unanswered.
+
+    *wanted* is used up: the autodetector pops options out of it (autodetector.py, generate_created_models).
+    """
     import_commands()
     refuse_lost_bases(head, wanted)
-    # The autodetector pops options out of the states it is given (autodetector.py, generate_created_models).
-    detector = FlatAutodetector(head.plain(), wanted.clone(), asking)
+    detector = FlatAutodetector(head.plain(), wanted, asking)
     try:
         with redirect_stdout(sys.stderr):
             return list(without_dangling_constraints(head, detector.flat()))
@@ -176,10 +180,21 @@ def stands_on(one: Index | BaseConstraint, names: Collection[str]) -> bool:
     return not named.isdisjoint(names) or opaque or isinstance(one, models.CheckConstraint)
 
 
-def wanted_state(members: Collection[ModelKey]) -> DjangoProjectState:
-    """Return the state of the models as the code has them, of those in *members*."""
-    state = DjangoProjectState.from_apps(apps)
-    return DjangoProjectState({key: model for key, model in state.models.items() if key in members})
+def wanted_state(members: Collection[ModelKey], head: ProjectState) -> DjangoProjectState:
+    """
+    Return the state of the models as the code has them, of those in *members*.
+
+    A field that is as *head* has it is the one that *head* has: a second one of each would be most of the memory that
+    makemigrations takes.
+    """
+    wanted = {}
+    for model in apps.get_models(include_swapped=True):
+        key = key_of(model)
+        if key in members:
+            wanted[key] = ModelState.from_model(model)
+            if key in head.models:
+                share_fields(wanted[key], head.models[key])
+    return DjangoProjectState(wanted)
 
 
 def members_of(migration_set: MigrationSet, vendored_apps: Collection[str]) -> set[ModelKey]:

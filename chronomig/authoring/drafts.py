@@ -108,9 +108,8 @@ class Choices:
 
 def begin(migration_set: MigrationSet) -> SetDraft:
     """Start at the head of the files."""
-    timeline = migration_set.timeline
-    state = migration_set.states(timeline.names).current
-    return SetDraft(migration_set, state, timeline.newest.stamp if timeline.newest else None)
+    newest = migration_set.timeline.newest
+    return SetDraft(migration_set, migration_set.head, newest.stamp if newest else None)
 
 
 def draft_changes(project: Project, migration_set: MigrationSet, choices: Choices) -> SetDraft:
@@ -132,7 +131,7 @@ def draft_changes(project: Project, migration_set: MigrationSet, choices: Choice
             add_detected(project, found, without(members, labels, found.state), choices)
             add_vendored(found, later)
             refuse_waiting(found, add_templates(found, waiting))
-    wanted = without(members, left_out, found.state) if left_out else wanted_state(members)
+    wanted = without(members, left_out, found.state) if left_out else wanted_state(members, found.state)
     add_detected(project, found, wanted, choices)
     return found
 
@@ -232,7 +231,7 @@ def written(project: Project, found: SetDraft, slug: str, operations: Sequence[L
 
 def without(members: Collection[ModelKey], waiting: Collection[str], head: ProjectState) -> DjangoProjectState:
     """Return the wanted state of all models but those of the apps *waiting*, and those that refer to them."""
-    wanted = wanted_state(members)
+    wanted = wanted_state(members, head)
     left_out = {key for key in wanted.models if key[0] in waiting}
     while more := {key for key in wanted.models if key not in left_out and refers_to(key, left_out)}:
         left_out |= more
@@ -263,7 +262,9 @@ def draft_update(project: Project, migration_set: MigrationSet, choices: Choices
     refuse_update(project, migration_set, loaded, newest)
     found = begin(migration_set)
     templates = Templates(project, migration_set, project.own_apps())
-    operations = detect(found.state, wanted_state(members_of(migration_set, templates.apps)), choices.asking)
+    operations = detect(
+        found.state, wanted_state(members_of(migration_set, templates.apps), found.state), choices.asking
+    )
     if operations:
         slug = choices.name or newest.slug
         path = migration_set.directory / f"{newest.stamp}_{slug}.py"

@@ -45,11 +45,19 @@ class Provenance:
     name: str
     origin: Origin
     standing: Standing
-    installed: str
-    """The version of the distribution that is installed now; empty where that cannot be told."""
     refers: bool
     diff: str = ""
     """From the file to what is installed, where they differ."""
+
+    @property
+    def installed(self) -> str:
+        """
+        The version of the distribution that is installed now; empty where that cannot be told.
+
+        Who asks has the records of every installed distribution read, which takes longer than all files here.
+        """
+        config = apps.app_configs.get(self.origin.app)
+        return distribution_of(config.name)[1] if config else ""
 
     @property
     def told(self) -> str:
@@ -74,7 +82,6 @@ def provenance(templates: Templates) -> Iterator[Provenance]:
     for name, origin in origins_in(templates.set.timeline).items():
         entry = templates.set.timeline.by_name[name]
         upstream = source_there(templates, origin)
-        installed = distribution_of(apps.app_configs[origin.app].name)[1] if origin.app in apps.app_configs else ""
         refers = bool(reason_for_reference(entry))
         if upstream is None and is_own(templates, origin):
             standing = Standing.MOVED
@@ -82,7 +89,7 @@ def provenance(templates: Templates) -> Iterator[Provenance]:
             standing = standing_of(entry, origin, upstream, is_squashed=origin.key in squashed)
         different = standing in (Standing.EDITED_UPSTREAM, Standing.EDITED_HERE)
         lines = diff(entry, upstream) if different and upstream is not None else ""
-        yield Provenance(name, origin, standing, installed, refers, lines)
+        yield Provenance(name, origin, standing, refers, lines)
 
 
 def is_own(templates: Templates, origin: Origin) -> bool:

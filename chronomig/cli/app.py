@@ -95,7 +95,7 @@ def makemigrations(
 
     done(
         command.run(
-            project(settings),
+            project(settings, tidy=True),
             sets=sets or [],
             name=name,
             empty=empty,

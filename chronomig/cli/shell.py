@@ -11,12 +11,19 @@ if TYPE_CHECKING:
     from chronomig.project import Project
 
 
-def project(settings: str | None) -> Project:
-    """Open the project; what was imported until here stays, so that the collector need not look at it again."""
+def project(settings: str | None, *, tidy: bool = False) -> Project:
+    """
+    Open the project; what was imported until here stays, so that the collector need not look at it again.
+
+    *tidy* first lets go of what making the models left behind, for a command that holds all of them twice: with 800
+    models 3 MB, for some 40 ms.
+    """
     from chronomig.opening import open_project
 
     opened = open_project(settings_module=settings)
     deactivate_translations()
+    if tidy:
+        gc.collect()
     gc.freeze()
     gc.enable()
     return opened

@@ -269,7 +269,7 @@ def _touches(entry: Entry, found: type[Migration]) -> tuple[str, ...] | None:
 def execute(entry: Entry, set_name: str, origin: Origin | None, imports: Imports | None = None) -> ModuleType:
     """Execute *entry*'s file in a module of its own, which is not importable by others."""
     module = ModuleType(f"project_migrations.{set_name}.{entry.name}")
-    module.__file__ = str(entry.path)
+    module.__file__ = entry.file
     if origin is not None and (package := upstream_package(origin)):
         module.__package__ = package
         module.__name__ = f"{package}.{origin.name}"
@@ -279,7 +279,7 @@ def execute(entry: Entry, set_name: str, origin: Origin | None, imports: Imports
         entry.source.decode()
         # Not through Python's cache of byte code: that goes by the file's time and size, and what runs has to be what
         # was hashed.
-        exec(compile(entry.source, str(entry.path), "exec", dont_inherit=True), module.__dict__)
+        exec(compile(entry.source, entry.file, "exec", dont_inherit=True), module.__dict__)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too: a file that calls exit() may not end this quietly
@@ -300,7 +300,7 @@ def describe_failure(error: BaseException, entry: Entry) -> str:
     if isinstance(error, SyntaxError):
         return f"Line {error.lineno}: {error.msg}: {(error.text or '').strip()}"
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == str(entry.path)]
+    lines = [frame.lineno for frame in frames if frame.filename == entry.file]
     place = f"Line {lines[-1]}: " if lines else ""
     return f"{place}{in_words(error)}"
 
