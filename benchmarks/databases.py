@@ -21,6 +21,8 @@ class Store(Protocol):
     """One database, and copies of it under names."""
 
     vendor: str
+    has_server: bool
+    """Whether another process runs the SQL."""
 
     def settings(self, copy: str = "") -> dict[str, Any]:
         """Return the entry of DATABASES, of a copy when one is named."""
@@ -42,6 +44,7 @@ class SqliteStore:
     """A file, and copies of it."""
 
     vendor = "sqlite"
+    has_server = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -74,6 +77,7 @@ class PostgresStore:
     """A database on a server, and databases made with it as their template."""
 
     vendor = "postgresql"
+    has_server = True
     numbers = count(1)
 
     def __init__(self, url: Url) -> None:

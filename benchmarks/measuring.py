@@ -112,14 +112,17 @@ class Course:
             for entry in [*entries[shift:], *entries[:shift]]:
                 self._run_counted(entry, task, number, cells[entry.name])
         if task is Task.FORWARD and not cells[CHRONOMIG].note:
-            cells[CHRONOMIG].operation_ms = [self._operation_ms() for _ in range(self.choices.rounds)]
+            for _ in range(self.choices.rounds):
+                cells[CHRONOMIG].operation_ms.append(self._operation_ms())
+                if self.store.has_server:
+                    cells[CHRONOMIG].unsent_ms.append(self._operation_ms("--unsent"))
         workload = self.generated.workload
         operations = workload.history.operation_count if task.writes else 0
         return Row(workload.name, workload.size, self.store.vendor, task, operations, cells)
 
-    def _operation_ms(self) -> float:
+    def _operation_ms(self, *arguments: str) -> float:
         self.store.restore(f"{CHRONOMIG}_base")
-        return float(self.sites[CHRONOMIG].helped("operations", database=self.store.settings()))
+        return float(self.sites[CHRONOMIG].helped("operations", *arguments, database=self.store.settings()))
 
     def _warm_cell(self, contender: Contender, task: Task) -> Cell:
         head = self.heads[contender.name]

@@ -79,15 +79,20 @@ def operations_table(rows: Sequence[Row], who: Sequence[str]) -> str:
 def operation_lines(rows: Sequence[Row], who: Sequence[str]) -> list[list[str]]:
     """Return what an operation costs in one process, and for hub how that grows."""
     measured = [row for row in rows if row.operations > 1 and row.operation_ms(CHRONOMIG) is not None]
+    kinds = {"CPU in one process": Row.operation_ms, "no change of the schema sent": Row.unsent_ms}
     lines = [
-        [f"{title(row)}, CPU in one process", *(number(row.operation_ms(name), 2) for name in who)]
+        [f"{title(row)}, {kind}", *(number(cost(row, name), 2) for name in who)]
         for row in measured
+        for kind, cost in kinds.items()
+        if cost(row, CHRONOMIG) is not None
     ]
     pairs = pairs_by_size(row for row in measured if row.workload == "hub")
     for many, few in pairs:
         further = (number(many.marginal_ms(few, name), 2) for name in who)
         lines.append([f"hub {many.size}: each further operation, CPU in one process", *further])
     lines += growth("hub: CPU of each operation", [many for many, _ in pairs], Row.operation_ms, who)
+    unsent = [many for many, _ in pairs if many.unsent_ms(CHRONOMIG) is not None]
+    lines += growth("hub: CPU of each operation, no change of the schema sent", unsent, Row.unsent_ms, who)
     fewest = {many.size: few for many, few in pairs}
     further_cost = growth(
         "hub: CPU of each further operation",

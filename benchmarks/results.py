@@ -24,6 +24,8 @@ class Cell:
     peak_mb: float = 0
     operation_ms: list[float] = field(default_factory=list)
     """CPU beyond the SQL for each operation, in one process, without its start."""
+    unsent_ms: list[float] = field(default_factory=list)
+    """The same where no change of the schema is sent to the server."""
     statements: int | None = None
     """How many it sent on the connection that it migrates."""
     note: str = ""
@@ -69,6 +71,11 @@ class Row:
     def operation_ms(self, name: str) -> float | None:
         """Return the median of what each operation cost in one process."""
         found = self.cell(name).operation_ms
+        return median(found) if found else None
+
+    def unsent_ms(self, name: str) -> float | None:
+        """Return the median of what each operation cost where no change of the schema was sent."""
+        found = self.cell(name).unsent_ms
         return median(found) if found else None
 
     def marginal_ms(self, other: Row, name: str) -> float | None:
