@@ -13,17 +13,18 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import django
 
 from benchmarks.contenders import Contender, fastmig
-from benchmarks.databases import VENDORS, Store, stores
+from benchmarks.databases import VENDORS, stores
 from benchmarks.docs import write_docs
 from benchmarks.generated import Generated
 from benchmarks.measuring import Choices, Course
+from benchmarks.operations import measured_in_turns
 from benchmarks.report import in_one_line, report, seconds, title
 from benchmarks.results import CHRONOMIG, STOCK, Row, load, save, together
 from benchmarks.sizes import DEFAULT, FULL, QUICK, Scale
@@ -49,6 +50,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=float, help="seconds that one command may take")
     parser.add_argument(
         "--enough", type=float, metavar="SECONDS", help="who took so long in a task sits out its other rounds"
+    )
+    parser.add_argument(
+        "--operations",
+        action="store_true",
+        help="only what each operation of hub costs in one process, sizes in turns",
     )
     parser.add_argument("--without-stock", action="store_true", help="leave stock Django out")
     parser.add_argument("--fastmig", action="store_true", help="install django-fastmig into a temporary folder")
@@ -87,16 +93,14 @@ def measure(chosen: argparse.Namespace) -> tuple[dict[str, str], list[Row]]:
             contenders(chosen, folder), chosen.rounds or scale.rounds, limit, chosen.enough or limit / 2
         )
         vendors = chosen.databases.split(",") if chosen.databases else list(scale.databases)
-        with stores(vendors, folder) as (found, missing):
-            for sentence in missing:
-                tell(sentence)
-            only = chosen.only.split(",") if chosen.only else []
-            sizes = {int(size) for size in chosen.sizes.split(",")} if chosen.sizes else set()
-            rows: list[Row] = []
-            for row in measured(folder, scale.make(only, sizes), found, choices):
-                rows.append(row)
-                if chosen.json:  # hours may follow, and something may stop them
-                    save(chosen.json, about(choices, time.perf_counter() - began), rows)
+        only = ["hub"] if chosen.operations else chosen.only.split(",") if chosen.only else []
+        sizes = {int(size) for size in chosen.sizes.split(",")} if chosen.sizes else set()
+        measuring = measured_in_turns if chosen.operations else measured
+        rows: list[Row] = []
+        for row in measuring(folder, scale.make(only, sizes), vendors, choices, tell):
+            rows.append(row)
+            if chosen.json:  # hours may follow, and something may stop them
+                save(chosen.json, about(choices, time.perf_counter() - began), rows)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return about(choices, time.perf_counter() - began), rows
@@ -109,16 +113,22 @@ def contenders(chosen: argparse.Namespace, folder: Path) -> list[Contender]:
     return [*found, fastmig(folder / "fastmig")] if chosen.fastmig else found
 
 
-def measured(folder: Path, workloads: Iterable[Workload], found: list[Store], choices: Choices) -> Iterator[Row]:
-    for workload in workloads:
-        tell(str(workload))
-        generated = Generated(folder / workload.folder, workload)
-        for store in found:
-            for row in Course(generated, store, choices).rows():
-                cells = ", ".join(f"{name} {seconds(cell)}" for name, cell in row.cells.items())
-                tell(f"  {store.vendor}, {title(row)}: {cells}")
-                yield row
-        shutil.rmtree(generated.folder)
+def measured(
+    folder: Path, workloads: Iterable[Workload], vendors: Sequence[str], choices: Choices, tell: Callable[[str], None]
+) -> Iterator[Row]:
+    """Yield a row of each task of each of *workloads* on each database."""
+    with stores(vendors, folder) as (found, missing):
+        for sentence in missing:
+            tell(sentence)
+        for workload in workloads:
+            tell(str(workload))
+            generated = Generated(folder / workload.folder, workload)
+            for store in found:
+                for row in Course(generated, store, choices).rows():
+                    cells = ", ".join(f"{name} {seconds(cell)}" for name, cell in row.cells.items())
+                    tell(f"  {store.vendor}, {title(row)}: {cells}")
+                    yield row
+            shutil.rmtree(generated.folder)
 
 
 def about(choices: Choices, took: float) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -131,7 +131,7 @@ class PostgresStore:
 
 
 @contextmanager
-def stores(vendors: list[str], folder: Path) -> Iterator[tuple[list[Store], list[str]]]:
+def stores(vendors: Sequence[str], folder: Path) -> Iterator[tuple[list[Store], list[str]]]:
     """Give a store for each of *vendors*, and a sentence for each that is not there; clean up at the end."""
     found: list[Store] = []
     missing: list[str] = []

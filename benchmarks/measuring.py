@@ -51,12 +51,12 @@ class Course:
 
     def rows(self) -> Iterator[Row]:
         """Measure every task; end the program when the contenders do not end in the same schema."""
-        self._prepare_bases()
+        self.prepare_bases()
         self._reach_heads()
         for task in self.generated.workload.tasks:
             yield self._measured(task)
 
-    def _prepare_bases(self) -> None:
+    def prepare_bases(self) -> None:
         """Make the tables once, and record in the way of each framework that its migrations are applied."""
         generated, store = self.generated, self.store
         store.clear()
@@ -113,12 +113,20 @@ class Course:
                 self._run_counted(entry, task, number, cells[entry.name])
         if task is Task.FORWARD and not cells[CHRONOMIG].note:
             for _ in range(self.choices.rounds):
-                cells[CHRONOMIG].operation_ms.append(self._operation_ms())
-                if self.store.has_server:
-                    cells[CHRONOMIG].unsent_ms.append(self._operation_ms("--unsent"))
+                self.measure_operation(cells[CHRONOMIG])
+        return self.row(task, cells)
+
+    def row(self, task: Task, cells: dict[str, Cell]) -> Row:
+        """Return what was measured of *task*."""
         workload = self.generated.workload
         operations = workload.history.operation_count if task.writes else 0
         return Row(workload.name, workload.size, self.store.vendor, task, operations, cells)
+
+    def measure_operation(self, cell: Cell) -> None:
+        """Add to *cell* what each operation of the tail costs chronomig in one process."""
+        cell.operation_ms.append(self._operation_ms())
+        if self.store.has_server:
+            cell.unsent_ms.append(self._operation_ms("--unsent"))
 
     def _operation_ms(self, *arguments: str) -> float:
         self.store.restore(f"{CHRONOMIG}_base")

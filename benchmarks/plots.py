@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.fits import Point, fit_line, fit_power
 from benchmarks.report import NAMES, VENDOR_NAMES
-from benchmarks.results import BARE, CHRONOMIG, CONTENDERS, FASTMIG, OWN, STOCK, Row, pairs_by_size
+from benchmarks.results import BARE, CHRONOMIG, CONTENDERS, FASTMIG, OWN, STOCK, Row, most_operations, pairs_by_size
 from benchmarks.svg import Series, plot
 from benchmarks.workloads import Task
 
@@ -30,19 +30,19 @@ def write_plots(folder: Path, rows: Sequence[Row]) -> list[Path]:
 
 def operation_plots(vendor: str, rows: Sequence[Row]) -> Iterable[tuple[str, str]]:
     """Yield the cost of an operation against the number of tables: its CPU, its share of the process, no share."""
-    pairs = pairs_by_size(row for row in rows if row.workload == "hub")
-    fewest = {many.size: few for many, few in pairs}
+    hub = [row for row in rows if row.workload == "hub"]
+    fewest = {many.size: few for many, few in pairs_by_size(hub)}
     costs: dict[str, tuple[str, str, Value]] = {
         "cpu": ("One operation of 36, beyond its SQL, in one process", "ms of CPU", Row.operation_ms),
         "operation": ("One operation of 36, beyond its SQL", "ms", in_milliseconds(Row.per_operation)),
         "further": (
             "Each further operation, beyond its SQL",
             "ms",
-            in_milliseconds(lambda row, name: row.marginal(fewest[row.size], name)),
+            in_milliseconds(lambda row, name: row.marginal(fewest[row.size], name) if row.size in fewest else None),
         ),
     }
     for file, (what, unit, cost) in costs.items():
-        shown, notes = powers([many for many, _ in pairs], cost)
+        shown, notes = powers(most_operations(hub), cost)
         if shown:
             title = f"{what}, {VENDOR_NAMES[vendor]}"
             yield file, plot(title, "tables that refer to one user table", unit, shown, logarithmic=True, notes=notes)

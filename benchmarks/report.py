@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from benchmarks.fits import fit_power
-from benchmarks.results import BARE, CHRONOMIG, CONTENDERS, FASTMIG, OWN, STOCK, Cell, Row, pairs_by_size
+from benchmarks.results import (
+    BARE,
+    CHRONOMIG,
+    CONTENDERS,
+    FASTMIG,
+    OWN,
+    STOCK,
+    Cell,
+    Row,
+    most_operations,
+    pairs_by_size,
+)
 from benchmarks.workloads import Task
 
 NAMES = {
@@ -25,7 +36,9 @@ def report(rows: Sequence[Row]) -> str:
     for vendor in dict.fromkeys(row.database for row in rows):
         mine = [row for row in rows if row.database == vendor]
         who = [name for name in CONTENDERS if any(name in row.cells for row in mine)]
-        parts += [f"## {VENDOR_NAMES[vendor]}", seconds_table(mine, who), memory_table(mine, who)]
+        parts.append(f"## {VENDOR_NAMES[vendor]}")
+        if whole := [row for row in mine if not row.only_operations]:
+            parts += [seconds_table(whole, who), memory_table(whole, who)]
         parts += [table for table in (operations_table(mine, who), turns_table(mine, who)) if table]
         parts += list(notes(mine))
     return "\n\n".join(parts)
@@ -53,13 +66,13 @@ def seconds_table(rows: Sequence[Row], who: Sequence[str]) -> str:
 def operations_table(rows: Sequence[Row], who: Sequence[str]) -> str:
     """Return milliseconds beyond the SQL per operation: of the process, and of each further operation."""
     able = [name for name in who if name not in (BARE, OWN)]
+    whole = [row for row in rows if not row.only_operations]
     body = [
         [title(row), *(number(milliseconds(row.per_operation(name)), 1) for name in able)]
-        for row in rows
+        for row in whole
         if row.operations > 1
     ]
-    hub = [row for row in rows if row.workload == "hub"]
-    pairs = pairs_by_size(hub)
+    pairs = pairs_by_size(row for row in whole if row.workload == "hub")
     for many, few in pairs:
         further = (number(milliseconds(many.marginal(few, name)), 2) for name in able)
         body.append([f"hub {many.size}: each further operation", *further])
@@ -86,12 +99,13 @@ def operation_lines(rows: Sequence[Row], who: Sequence[str]) -> list[list[str]]:
         for kind, cost in kinds.items()
         if cost(row, CHRONOMIG) is not None
     ]
-    pairs = pairs_by_size(row for row in measured if row.workload == "hub")
+    hub = [row for row in measured if row.workload == "hub"]
+    pairs = pairs_by_size(hub)
     for many, few in pairs:
         further = (number(many.marginal_ms(few, name), 2) for name in who)
         lines.append([f"hub {many.size}: each further operation, CPU in one process", *further])
-    lines += growth("hub: CPU of each operation", [many for many, _ in pairs], Row.operation_ms, who)
-    unsent = [many for many, _ in pairs if many.unsent_ms(CHRONOMIG) is not None]
+    lines += growth("hub: CPU of each operation", most_operations(hub), Row.operation_ms, who)
+    unsent = most_operations(row for row in hub if row.unsent_ms(CHRONOMIG) is not None)
     lines += growth("hub: CPU of each operation, no change of the schema sent", unsent, Row.unsent_ms, who)
     fewest = {many.size: few for many, few in pairs}
     further_cost = growth(

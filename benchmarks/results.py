@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -49,6 +49,11 @@ class Row:
 
     def cell(self, name: str) -> Cell:
         return self.cells.get(name) or Cell()
+
+    @property
+    def only_operations(self) -> bool:
+        """Whether nothing was measured but what an operation costs in one process."""
+        return not any(cell.seconds or cell.note for cell in self.cells.values())
 
     def ratio(self, name: str, other: str) -> float | None:
         """Return the median of the ratios of each round in which both ran."""
@@ -102,6 +107,12 @@ def pairs_by_size(rows: Iterable[Row]) -> list[tuple[Row, Row]]:
     return [(many[-1], many[0]) for many in ordered if len(many) > 1]
 
 
+def most_operations(rows: Iterable[Row]) -> list[Row]:
+    """Return the row with the most operations of each size, by size."""
+    found = {row.size: row for row in sorted(rows, key=lambda row: row.operations)}
+    return [found[size] for size in sorted(found)]
+
+
 def save(path: Path, about: Mapping[str, Any], rows: Iterable[Row]) -> None:
     content = {"schema": SCHEMA, "about": about, "rows": [asdict(row) for row in rows]}
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -114,13 +125,23 @@ def load(path: Path) -> tuple[dict[str, Any], list[Row]]:
 
 
 def together(results: Sequence[tuple[Mapping[str, str], list[Row]]]) -> tuple[dict[str, str], list[Row]]:
-    """Return several results as one; where two measured the same, the later one counts."""
+    """Return several results as one; where two measured the same, the later one counts, as far as it goes."""
     keys = dict.fromkeys(key for about, _ in results for key in about)
     found = {key: dict.fromkeys(about[key] for about, _ in results if key in about) for key in keys}
-    rows = {
-        (row.workload, row.size, row.operations, row.database, row.task): row for _, many in results for row in many
-    }
+    rows: dict[tuple[str, int, int, str, str], Row] = {}
+    for row in (row for _, many in results for row in many):
+        key = (row.workload, row.size, row.operations, row.database, row.task)
+        rows[key] = with_operations(rows[key], row) if key in rows and row.only_operations else row
     return {key: " / ".join(values) for key, values in found.items()}, list(rows.values())
+
+
+def with_operations(row: Row, other: Row) -> Row:
+    """Return *row* with what an operation costs from *other*."""
+    costs = {
+        name: replace(row.cell(name), operation_ms=cell.operation_ms, unsent_ms=cell.unsent_ms)
+        for name, cell in other.cells.items()
+    }
+    return replace(row, cells=row.cells | costs)
 
 
 def row_from(one: Mapping[str, Any]) -> Row:

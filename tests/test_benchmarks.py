@@ -351,3 +351,31 @@ def test_the_cost_of_an_operation_in_one_process_is_shown_with_its_growth() -> N
     assert "~ N^0.00 |" in told.partition("CPU of each operation, growth")[2].splitlines()[0]
     assert "hub 3000: forward (36 operations), no change of the schema sent |" in told
     assert "~ N^1.00 |" in told.partition("no change of the schema sent, growth")[2].splitlines()[0]
+
+
+def only_operations(size: int, sent: float, unsent: float) -> Row:
+    return Row(
+        "hub", size, "postgresql", Task.FORWARD, 36, {CHRONOMIG: Cell(operation_ms=[sent], unsent_ms=[unsent])}
+    )
+
+
+def test_operations_alone_are_shown_with_their_growth_and_no_empty_tables(tmp_path: Path) -> None:
+    rows = [only_operations(300, 1, 1), only_operations(3000, 10, 1)]
+    told = re.sub(" +", " ", report(rows))
+    assert "Seconds of the whole process" not in told
+    assert "| hub 3000: forward (36 operations), CPU in one process | 10.00 |" in told
+    assert "| hub: CPU of each operation, growth | ~ N^1.00 |" in told
+    assert "| hub: CPU of each operation, no change of the schema sent, growth | ~ N^0.00 |" in told
+    assert [path.name for path in write_plots(tmp_path, rows)] == ["cpu-postgresql.svg"]
+
+
+def test_operations_alone_add_to_what_was_measured_before() -> None:
+    whole = row(300, 36, stock=10, bare=1)
+    whole.database = "postgresql"
+    whole.cells[CHRONOMIG].operation_ms = [5.0]
+    about = {"on": "a day"}
+    _, (one,) = together([(about, [whole]), (about, [only_operations(300, 1, 0.5)])])
+    assert one.ratio(CHRONOMIG, STOCK) == whole.ratio(CHRONOMIG, STOCK)
+    assert (one.operation_ms(CHRONOMIG), one.unsent_ms(CHRONOMIG)) == (1, 0.5)
+    _, (one,) = together([(about, [only_operations(300, 1, 0.5)]), (about, [whole])])
+    assert one.operation_ms(CHRONOMIG) == 5
