@@ -81,6 +81,20 @@ def test_a_failing_history_is_shrunk_to_what_still_fails() -> None:
 
 
 def test_remakes_that_django_makes_in_the_order_of_a_set_are_compared_in_one_order() -> None:
-    one = ['CREATE TABLE "new__a"', "INSERT a", "DROP a", "ALTER a", "CREATE INDEX a"]
-    other = ['CREATE TABLE "new__b"', "INSERT b", "DROP b", "ALTER b"]
+    one = [*remake("a"), 'CREATE INDEX "i" ON "a" ("x")']
+    other = remake("b")
     assert in_one_order(["X", *other, *one, "Y", *other]) == ["X", *one, *other, "Y", *other]
+
+
+def test_an_index_after_the_remakes_that_is_on_none_of_their_tables_stays_behind_them() -> None:
+    one, other, index = remake("a"), remake("b"), 'CREATE UNIQUE INDEX "i" ON "c" ("x")'
+    assert in_one_order([*other, *one, index]) == in_one_order([*one, *other, index]) == [*one, *other, index]
+
+
+def remake(table: str) -> list[str]:
+    return [
+        f'CREATE TABLE "new__{table}" ("x")',
+        f'INSERT INTO "new__{table}" ("x") SELECT "x" FROM "{table}"',
+        f'DROP TABLE "{table}"',
+        f'ALTER TABLE "new__{table}" RENAME TO "{table}"',
+    ]

@@ -100,15 +100,19 @@ def in_one_order(statements: list[str]) -> list[str]:
             continue
         if statement.startswith('CREATE TABLE "new__'):
             remakes.append([])
-        if remakes and len(remakes[-1]) < REMAKE:
+        if remakes and (len(remakes[-1]) < REMAKE or is_index_of(statement, remakes[-1])):
             remakes[-1].append(statement)
-        elif not (remakes and statement.startswith(("CREATE INDEX", "CREATE UNIQUE INDEX"))):
+        else:
             found += [one for remake in sorted(remakes) for one in remake]
             remakes = []
             found.append(statement)
-        else:
-            remakes[-1].append(statement)  # its indexes
     return found + [one for remake in sorted(remakes) for one in remake]
+
+
+def is_index_of(statement: str, remake: list[str]) -> bool:
+    """Whether *statement* makes an index of the table that was remade; the next operation may make one of another."""
+    quoted = remake[2].split('"')[1]  # of: DROP TABLE "old"
+    return statement.startswith(("CREATE INDEX", "CREATE UNIQUE INDEX")) and f' ON "{quoted}" ' in statement
 
 
 REMAKE = 4
