@@ -45,9 +45,9 @@ def format_stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime(STAMP_FORMAT)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One migration of a timeline: its name, and where its bytes are."""
+    """One migration of a timeline: its name, and where its bytes are. There are thousands, hence the slots."""
 
     name: str
     path: Path
@@ -61,6 +61,8 @@ class Entry:
     """In whose tree it was found, where that was not the disk."""
     location: str = field(default="", repr=False, compare=False)
     """*path* as text, where that is at hand: pathlib takes as long to make it as the file takes to be read."""
+    _source: bytes | None = field(default=None, init=False, repr=False, compare=False)
+    _sha256: str = field(default="", init=False, repr=False, compare=False)
 
     @property
     def file(self) -> str:
@@ -75,9 +77,22 @@ class Entry:
     def slug(self) -> str:
         return self.name[15:]
 
-    @cached_property
+    @property
     def source(self) -> bytes:
-        """The bytes of the file; raise TimelineError when it cannot be read."""
+        """The bytes of the file, read once; raise TimelineError when it cannot be read."""
+        found = self._source
+        if found is None:
+            found = self._read()
+            object.__setattr__(self, "_source", found)
+        return found
+
+    @property
+    def sha256(self) -> str:
+        if not self._sha256:
+            object.__setattr__(self, "_sha256", hashlib.sha256(self.source).hexdigest())
+        return self._sha256
+
+    def _read(self) -> bytes:
         if self.content is not None:
             return self.content
         if self.fetch is not None:
@@ -90,10 +105,6 @@ class Entry:
                 cause=error.strerror or str(error),
                 next_step="Restore the file or its permissions, then run the command again.",
             ) from error
-
-    @cached_property
-    def sha256(self) -> str:
-        return hashlib.sha256(self.source).hexdigest()
 
 
 def read_regular_file(path: str | Path) -> bytes:
