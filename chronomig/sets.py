@@ -78,18 +78,15 @@ class MigrationSet:
         contents = tuple(self.contents(names, there))
         if contents not in self._states:
             self._states.clear()
-            self._states[contents] = self._from_snapshots(names, contents, there)
+            self._states[contents] = self._states_along(names, contents, there)
         return self._states[contents].fork()
 
-    @property
-    def head(self) -> ProjectState:
-        """The state after all files on the disk, of which nobody asks for the states on the way there."""
+    def head_state(self) -> ProjectState:
+        """Return the state after all files on the disk, and keep none on the way there."""
         names = self.timeline.names
-        return self._from_snapshots(names, self.contents(names), self.timeline.by_name).current
+        return self._states_along(names, self.contents(names), self.timeline.by_name).current
 
-    def _from_snapshots(
-        self, names: Sequence[str], contents: Iterable[Content], there: Mapping[str, Entry]
-    ) -> States:
+    def _states_along(self, names: Sequence[str], contents: Iterable[Content], there: Mapping[str, Entry]) -> States:
         stored = self.snapshots.known(contents) if self.config.snapshots else {}
         return States(names, lambda name: self.loader.look_at(there[name]), stored)
 

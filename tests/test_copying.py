@@ -266,3 +266,40 @@ def test_a_project_that_patches_deconstruct_from_a_command_of_its_own_keeps_the_
     project.models(model.format(text="two"))
     assert project.ok("makemigrations", "--check").out == "default: no changes\n"
     assert project.manage("makemigrations", "--check").code == 0
+
+
+ADDING = """
+from django.core.management.commands.makemigrations import Command  # noqa: F401
+from shop.grades import Grade
+
+plain = Grade.deconstruct
+
+def with_scale(self):
+    name, path, args, kwargs = plain(self)
+    return name, path, args, {**kwargs, "scale": self.scale}
+
+Grade.deconstruct = with_scale
+"""
+GRADE = """
+from django.db import models
+
+class Grade(models.IntegerField):
+    def __init__(self, *args, scale=None, **kwargs):
+        self.scale = SCALE if scale is None else scale
+        super().__init__(*args, **kwargs)
+
+SCALE = 1
+"""
+
+
+def test_a_change_that_only_a_patched_deconstruct_tells_is_found(sqlite_project: Project) -> None:
+    project = sqlite_project
+    for package in ("management", "management/commands"):
+        project.write(f"shop/{package}/__init__.py", "")
+    project.write("shop/management/commands/makemigrations.py", ADDING)
+    project.write("shop/grades.py", GRADE)
+    project.models("from shop.grades import Grade\n\nclass Item(models.Model):\n    n = Grade()\n")
+    project.configure(base=BASE_APPS)
+    project.ok("makemigrations")
+    project.write("shop/grades.py", GRADE.replace("SCALE = 1", "SCALE = 2"))
+    assert "Alter field n on item" in project.chronomig("makemigrations", "--check").out

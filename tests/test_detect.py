@@ -17,8 +17,7 @@ from django.db.migrations.state import ModelState
 from django.db.migrations.state import ProjectState as DjangoProjectState
 from django.test.utils import override_settings
 
-from chronomig.authoring.autodetect import share_fields
-from chronomig.authoring.detect import detect
+from chronomig.authoring.detect import COMPARING, detect, share_fields
 from chronomig.errors import Refused
 from chronomig.state import ProjectState
 from tests.databases import TestDatabase
@@ -59,14 +58,30 @@ def base(app: str, registry: Apps) -> type[models.Model]:
     return type(app, (models.Model,), {"__module__": "tests.written", "Meta": meta})
 
 
-def found(head: ProjectState, wanted: DjangoProjectState) -> list[Labelled]:
-    """Return what leads from *head* to *wanted*, which makemigrations has share its fields: the same without."""
+def found(
+    head: ProjectState, wanted: DjangoProjectState, asking: MigrationQuestioner | None = None
+) -> list[Labelled]:
+    """Return what leads from *head* to *wanted*, which shares its fields as that of makemigrations does."""
+    asking = asking or MigrationQuestioner()
+    apart = detect(ProjectState(copied(head)), DjangoProjectState(copied(wanted)), asking)
     sharing = wanted.clone()
     for key in head.models.keys() & sharing.models.keys():
         share_fields(sharing.models[key], head.models[key])
-    operations = detect(head, sharing, MigrationQuestioner())
-    assert told(operations) == told(detect(head, wanted.clone(), MigrationQuestioner()))
+    operations = detect(head, sharing, asking)
+    assert compared(operations) == compared(apart)
     return operations
+
+
+def copied(state: DjangoProjectState | ProjectState) -> dict[tuple[str, str], ModelState]:
+    """Return the models of *state* with fields of their own: the autodetector assigns to those that it is given."""
+    models_of = {key: one.clone() for key, one in state.models.items()}
+    for one in models_of.values():
+        one.fields = {name: field.clone() for name, field in one.fields.items()}
+    return models_of
+
+
+def compared(operations: list[Labelled]) -> list[Any]:
+    return [(label, COMPARING.deep_deconstruct(operation)) for label, operation in operations]
 
 
 def told(operations: list[Labelled]) -> list[str]:
@@ -324,6 +339,44 @@ def test_models_that_did_not_change_are_compared_once(monkeypatch: pytest.Monkey
     )
     assert detect(head, head.plain(), MigrationQuestioner()) == []
     assert calls.count("index_together") == 1
+
+
+class Agreeing(MigrationQuestioner):
+    def ask_rename_model(self, *_: object) -> bool:
+        return True
+
+    def ask_rename(self, *_: object) -> bool:
+        return True
+
+
+def test_shared_fields_are_not_compared_again_and_renaming_finds_its_way_around_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    head = applied_state("""
+        class Kept(alpha):
+            old = models.IntegerField()
+            same = models.TextField()
+        class Gone(alpha):
+            n = models.IntegerField()
+            kept = models.ForeignKey("alpha.Kept", models.CASCADE)
+    """)
+    after = state_of("""
+        class Kept(alpha):
+            new = models.IntegerField()
+            same = models.TextField()
+        class Come(alpha):
+            n = models.IntegerField()
+            kept = models.ForeignKey("alpha.Kept", models.CASCADE)
+    """)
+    renaming = ["alpha: Rename model Gone to Come", "alpha: Rename field old on kept to new"]
+    assert told(found(head, after, Agreeing())) == renaming
+    seen: list[object] = []
+    stock = MigrationAutodetector.deep_deconstruct
+    monkeypatch.setattr(
+        MigrationAutodetector, "deep_deconstruct", lambda self, one: seen.append(one) or stock(self, one)
+    )
+    detect(head, DjangoProjectState({key: one.clone() for key, one in head.models.items()}), MigrationQuestioner())
+    assert [one for one in seen if isinstance(one, models.Field)] == []
 
 
 class Sloppy:

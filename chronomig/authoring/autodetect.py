@@ -27,7 +27,7 @@ from django.db.migrations.operations import (
 )
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.optimizer import MigrationOptimizer
-from django.db.migrations.state import ModelState, ProjectState
+from django.db.migrations.state import ModelState
 from django.db.migrations.utils import resolve_relation
 
 from chronomig.code.loading import Labelled
@@ -45,8 +45,8 @@ class FlatAutodetector(MigrationAutodetector):
 
     generated_operations: dict[str, list[Operation]]
     old_field_keys: set[tuple[str, str, str]]
+    """{(app label, model name, field name)}; what was renamed has its new name, once that is known"""
     new_field_keys: set[tuple[str, str, str]]
-    """{(app label, model name, field name)}, before and after, in the names of after"""
 
     def flat(self) -> list[Labelled]:
         """Return [(app label, operation), ...] in an order that runs; raise Refused where there is none."""
@@ -64,11 +64,11 @@ class FlatAutodetector(MigrationAutodetector):
         self._runs = list(Ordering(self).runs())
 
     def generate_altered_fields(self) -> None:
-        """What :func:`share_fields` made one object is the same, and not compared again."""
+        """Leave out what is one object on both sides: it is the same, and Django assigns to what it compares."""
         same = {key for key in self.old_field_keys & self.new_field_keys if self._is_one_object(*key)}
-        self.old_field_keys -= same
+        self.old_field_keys -= same  # nobody looks at either set afterwards
+        self.new_field_keys -= same
         super().generate_altered_fields()
-        self.old_field_keys |= same
 
     def _is_one_object(self, app_label: str, model_name: str, name: str) -> bool:
         """Whether a field that is there before and after is one object; the names are those of after."""
@@ -85,14 +85,6 @@ class FlatAutodetector(MigrationAutodetector):
         if not hasattr(self, "_index_together"):
             self._index_together = list(found(option_name))
         return self._index_together
-
-
-def share_fields(state: ModelState, other: ModelState) -> None:
-    """Take into *state* the fields of *other* that are the same to the autodetector, in the place of its own."""
-    deep_deconstruct = MigrationAutodetector(ProjectState(), ProjectState()).deep_deconstruct
-    for name, field in state.fields.items():
-        if name in other.fields and deep_deconstruct(other.fields[name]) == deep_deconstruct(field):
-            state.fields[name] = other.fields[name]
 
 
 def is_renaming(operation: Operation) -> bool:

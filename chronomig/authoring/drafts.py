@@ -109,7 +109,7 @@ class Choices:
 def begin(migration_set: MigrationSet) -> SetDraft:
     """Start at the head of the files."""
     newest = migration_set.timeline.newest
-    return SetDraft(migration_set, migration_set.head, newest.stamp if newest else None)
+    return SetDraft(migration_set, migration_set.head_state(), newest.stamp if newest else None)
 
 
 def draft_changes(project: Project, migration_set: MigrationSet, choices: Choices) -> SetDraft:
