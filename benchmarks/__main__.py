@@ -67,6 +67,8 @@ def arguments() -> argparse.Namespace:
     for given, known in ((chosen.only, [*MAKERS]), (chosen.databases, VENDORS)):
         if unknown := set(filter(None, (given or "").split(","))) - set(known):
             parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(known)}")
+    if chosen.operations and (chosen.only or chosen.without_stock or chosen.fastmig):
+        parser.error("--operations measures chronomig alone, on hub: without --only, --without-stock and --fastmig")
     return chosen
 
 

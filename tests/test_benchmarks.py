@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import arguments
 from benchmarks.adopting import adopt
 from benchmarks.contenders import Contender, as_python, last_line
 from benchmarks.docs import write_docs
@@ -379,3 +380,14 @@ def test_operations_alone_add_to_what_was_measured_before() -> None:
     assert (one.operation_ms(CHRONOMIG), one.unsent_ms(CHRONOMIG)) == (1, 0.5)
     _, (one,) = together([(about, [only_operations(300, 1, 0.5)]), (about, [whole])])
     assert one.operation_ms(CHRONOMIG) == 5
+
+
+@pytest.mark.parametrize("more", [["--only", "deep"], ["--without-stock"], ["--fastmig"]])
+def test_what_operations_alone_would_leave_out_is_refused(
+    more: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--operations", *more])
+    with pytest.raises(SystemExit) as ended:
+        arguments()
+    assert ended.value.code == 2
+    assert "without --only, --without-stock and --fastmig" in capsys.readouterr().err

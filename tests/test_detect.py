@@ -352,22 +352,16 @@ class Agreeing(MigrationQuestioner):
 def test_shared_fields_are_not_compared_again_and_renaming_finds_its_way_around_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    head = applied_state("""
+    text = """
         class Kept(alpha):
             old = models.IntegerField()
             same = models.TextField()
         class Gone(alpha):
             n = models.IntegerField()
             kept = models.ForeignKey("alpha.Kept", models.CASCADE)
-    """)
-    after = state_of("""
-        class Kept(alpha):
-            new = models.IntegerField()
-            same = models.TextField()
-        class Come(alpha):
-            n = models.IntegerField()
-            kept = models.ForeignKey("alpha.Kept", models.CASCADE)
-    """)
+    """
+    head = applied_state(text)
+    after = state_of(text.replace("old =", "new =").replace("Gone", "Come"))
     renaming = ["alpha: Rename model Gone to Come", "alpha: Rename field old on kept to new"]
     assert told(found(head, after, Agreeing())) == renaming
     seen: list[object] = []
